@@ -1,0 +1,62 @@
+"""Attempts: each execution of a Task, its states, and who may write for it."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from uuid import UUID
+
+
+class AttemptState(StrEnum):
+    """Where an execution of a Task stands.
+
+    ``dispatched`` (a row is committed, a flow run is asked for) → ``running`` (the flow run took the lease) →
+    ``complete`` or ``error`` (it finished) or ``cancelled`` (nobody wants it) or ``lost`` (its worker vanished).
+    """
+
+    dispatched = "dispatched"
+    running = "running"
+    complete = "complete"
+    error = "error"
+    cancelled = "cancelled"
+    lost = "lost"
+
+
+LIVE = (AttemptState.dispatched, AttemptState.running)
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptId:
+    """The n-th execution of a Task. `n` counts from 1."""
+
+    task: str
+    n: int
+
+    @property
+    def idempotency_key(self) -> str:
+        """Asking Prefect twice with this key makes one flow run. The number is in it because a key whose run was
+        cancelled would give that old run back."""
+        return f"{self.task}:{self.n}"
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """What the dispatcher asks the orchestrator to start.
+
+    Attributes
+    ----------
+    attempt
+        Which execution of which Task (`ScopedKey` as a string).
+    tags
+        What a person filters by in the Prefect UI: network, transformation, scope.
+    """
+
+    attempt: AttemptId
+    tags: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Launched:
+    """The answer for one `Launch`: a flow run, or why there is none."""
+
+    attempt: AttemptId
+    flow_run_id: UUID | None
+    error: str | None = None

@@ -1,0 +1,139 @@
+"""Every error of the system, one tree, each with a code.
+
+The API maps a code to an HTTP status in one handler; the SDK maps the code back. The message is what a user
+reads, so it names the field and the fix.
+
+::
+
+    AlchemiscaleError
+    ├── InvalidInput            the request itself is wrong
+    │   ├── InvalidScope        (also a ValueError, as in alchemiscale)
+    │   ├── InvalidScopedKey    (also a ValueError)
+    │   ├── InvalidKeyedChain   a keyed chain that is truncated or forged
+    │   ├── ModuleNotAllowed    a keyed chain names a module outside the allow-list
+    │   ├── InvalidGufeKey     (domain.keys)
+    │   ├── UnknownState        a status or state that does not exist
+    │   └── BodyTooLarge
+    ├── NotFound                no such object in the database
+    ├── Conflict                the request contradicts what is stored
+    │   ├── ContentConflict     the key stands in the scope with other content
+    │   ├── GufeVersionConflict the scope holds objects of another gufe major line
+    │   ├── InvalidTransition   a Task cannot go from this status to that
+    │   └── AttemptVoid         an attempt that may not run (any more)
+    ├── NotAuthenticated        no identity, a wrong key, or an expired token
+    └── NotAuthorized           the identity may not act in this scope
+"""
+
+from typing import ClassVar
+
+
+class AlchemiscaleError(Exception):
+    """Base of every error this package raises on purpose.
+
+    Parameters
+    ----------
+    message
+        What went wrong and how to mend it.
+    field
+        The argument or body field at fault, if one is.
+    """
+
+    code: ClassVar[str] = "error"
+
+    def __init__(self, message: str, *, field: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.field = field
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class InvalidInput(AlchemiscaleError, ValueError):
+    """The request is wrong in itself; nothing was changed."""
+
+    code = "invalid_input"
+
+
+class InvalidScope(InvalidInput):
+    """A Scope that breaks a rule of scopes."""
+
+    code = "invalid_scope"
+
+
+class InvalidScopedKey(InvalidInput):
+    """A string or mapping that is not a ScopedKey."""
+
+    code = "invalid_scoped_key"
+
+
+class InvalidKeyedChain(InvalidInput):
+    """A keyed chain that is truncated, out of order or forged."""
+
+    code = "invalid_keyed_chain"
+
+
+class ModuleNotAllowed(InvalidInput):
+    """A keyed chain names a module that may not be imported here."""
+
+    code = "module_not_allowed"
+
+
+class UnknownState(InvalidInput):
+    """A status or state outside its enumeration."""
+
+    code = "unknown_state"
+
+
+class BodyTooLarge(InvalidInput):
+    """A request body over the configured limit."""
+
+    code = "body_too_large"
+
+
+class NotFound(AlchemiscaleError, KeyError):
+    """No such object in the database."""
+
+    code = "not_found"
+
+
+class Conflict(AlchemiscaleError):
+    """The request contradicts what is stored; nothing was changed."""
+
+    code = "conflict"
+
+
+class ContentConflict(Conflict):
+    """A gufe key already stands in the scope with other content."""
+
+    code = "content_conflict"
+
+
+class GufeVersionConflict(Conflict):
+    """The scope holds objects of another gufe major line, whose keys are not interchangeable."""
+
+    code = "gufe_version_conflict"
+
+
+class InvalidTransition(Conflict, ValueError):
+    """A Task cannot go from its status to the one asked for."""
+
+    code = "invalid_transition"
+
+
+class AttemptVoid(Conflict):
+    """An attempt that may not run: cancelled, superseded, or held by another run."""
+
+    code = "attempt_void"
+
+
+class NotAuthenticated(AlchemiscaleError):
+    """Unknown identity, wrong key, or an expired or foreign token."""
+
+    code = "not_authenticated"
+
+
+class NotAuthorized(AlchemiscaleError):
+    """The identity has no access to the scope it names."""
+
+    code = "not_authorized"

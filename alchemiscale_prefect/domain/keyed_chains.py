@@ -1,0 +1,192 @@
+"""Keyed chains as plain JSON: structure, references and digests, without gufe.
+
+A keyed chain is ``[[key, keyed_dict], …]``: each gufe object once, dependencies first, the object itself last;
+inside a keyed dict another object is named by ``{":gufe-key:": key}``. The server reads them with this module and
+never builds the objects.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from alchemiscale_prefect.domain.errors import InvalidKeyedChain
+
+REFERENCE = ":gufe-key:"
+VERSION = ":version:"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One object of a chain.
+
+    Attributes
+    ----------
+    key, qualname, module
+        As the client sent them; the key is never recomputed.
+    content
+        The keyed dict.
+    references
+        Keys of the objects it names directly, each once, in order of appearance.
+    """
+
+    key: str
+    qualname: str
+    module: str
+    content: Mapping[str, Any]
+    references: tuple[str, ...]
+
+    @property
+    def name(self) -> str | None:
+        """The object's ``name``, where it has one."""
+        name = self.content.get("name")
+        return name if isinstance(name, str) else None
+
+    def serialized(self) -> bytes:
+        """The keyed dict as JSON text, fields in the order the client sent them."""
+        return json.dumps(self.content, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def digest(content: Mapping[str, Any]) -> bytes:
+    """SHA-256 (32 bytes) of a keyed dict, independent of the order of its fields."""
+    canonical = json.dumps(content, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+    return hashlib.sha256(canonical.encode()).digest()
+
+
+@dataclass(frozen=True)
+class KeyedChain:
+    """A checked keyed chain. Make one with `parse`."""
+
+    entries: tuple[Entry, ...]
+
+    @property
+    def root(self) -> Entry:
+        """The object the chain is of: its last entry."""
+        return self.entries[-1]
+
+    @cached_property
+    def by_key(self) -> dict[str, Entry]:
+        """Entries by their key."""
+        return {entry.key: entry for entry in self.entries}
+
+    @property
+    def gufe_line(self) -> str:
+        """``"1"`` if gufe ≥ 1 wrote the chain (it stamps ``:version:``), ``"0"`` before."""
+        return "1" if any(VERSION in entry.content for entry in self.entries) else "0"
+
+
+def parse(document: object, field: str = "network") -> KeyedChain:
+    """Check a decoded JSON document and give it as a `KeyedChain`.
+
+    Parameters
+    ----------
+    document
+        ``[[key, keyed_dict], …]``.
+    field
+        What to call the document in an error.
+
+    Raises
+    ------
+    InvalidKeyedChain
+        Not a list of pairs; a key that is not ``<qualname>-<token>`` of its own dict; one key with two contents; a
+        reference to an object that is not in the chain, comes later, or is part of a cycle; an object that the last
+        one does not need.
+    """
+    if not isinstance(document, Sequence) or isinstance(document, str | bytes) or not document:
+        raise InvalidKeyedChain(
+            f"`{field}` must be a keyed chain: a non-empty list of [key, keyed dict] pairs", field=field
+        )
+    entries: dict[str, Entry] = {}
+    for position, item in enumerate(document):
+        entry = _entry(item, position, field)
+        known = entries.get(entry.key)
+        if known is None:
+            entries[entry.key] = entry
+        elif digest(known.content) != digest(entry.content):
+            raise InvalidKeyedChain(
+                f"`{field}`[{position}]: key {entry.key} appears twice with different content", field=field
+            )
+    chain = KeyedChain(tuple(entries.values()))
+    _check_references(chain, field)
+    return chain
+
+
+def _entry(item: object, position: int, field: str) -> Entry:
+    where = f"`{field}`[{position}]"
+    if not isinstance(item, Sequence) or isinstance(item, str | bytes) or len(item) != 2:
+        raise InvalidKeyedChain(f"{where} must be a [key, keyed dict] pair", field=field)
+    key, content = item
+    if not isinstance(key, str) or not isinstance(content, dict):
+        raise InvalidKeyedChain(f"{where} must be a [key, keyed dict] pair of a string and a mapping", field=field)
+    qualname, module = content.get("__qualname__"), content.get("__module__")
+    if not isinstance(qualname, str) or not isinstance(module, str) or not qualname or not module:
+        raise InvalidKeyedChain(f"{where} ({key}) names no `__qualname__` and `__module__`", field=field)
+    prefix, dash, token = key.rpartition("-")
+    if not dash or prefix != qualname or not token.isascii() or not token.isalnum():
+        raise InvalidKeyedChain(f"{where}: key {key!r} is not '{qualname}-<token>'", field=field)
+    return Entry(key, qualname, module, content, tuple(dict.fromkeys(_references(content, where, field))))
+
+
+def _references(value: object, where: str, field: str) -> Iterator[str]:
+    # an explicit stack: a document may be nested deeper than Python recurses
+    stack = [value]
+    while stack:
+        node = stack.pop()
+        if isinstance(node, dict):
+            if REFERENCE in node:
+                reference = node[REFERENCE]
+                if not isinstance(reference, str):
+                    raise InvalidKeyedChain(f"{where}: `{REFERENCE}` must be a string", field=field)
+                yield reference
+            else:
+                stack.extend(reversed(node.values()))
+        elif isinstance(node, list):
+            stack.extend(reversed(node))
+
+
+def _check_references(chain: KeyedChain, field: str) -> None:
+    seen: set[str] = set()
+    for entry in chain.entries:
+        for reference in entry.references:
+            if reference in seen:
+                continue
+            if reference not in chain.by_key:
+                problem = f"refers to {reference}, which is not in the chain; was it truncated?"
+            elif _reaches(chain, reference, entry.key):
+                problem = f"and {reference} refer to each other in a cycle"
+            else:
+                problem = f"refers to {reference}, which comes later; dependencies must come first"
+            raise InvalidKeyedChain(f"`{field}`: {entry.key} {problem}", field=field)
+        seen.add(entry.key)
+    needed = {chain.root.key}
+    for entry in reversed(chain.entries):
+        if entry.key in needed:
+            needed.update(entry.references)
+    for entry in chain.entries:
+        if entry.key not in needed:
+            raise InvalidKeyedChain(
+                f"`{field}`: {entry.key} is not needed by {chain.root.key}, the last object of the chain; "
+                "was it truncated?",
+                field=field,
+            )
+
+
+def _reaches(chain: KeyedChain, start: str, goal: str) -> bool:
+    visited: set[str] = set()
+    stack = [start]
+    while stack:
+        key = stack.pop()
+        if key == goal:
+            return True
+        if key not in visited and key in chain.by_key:
+            visited.add(key)
+            stack.extend(chain.by_key[key].references)
+    return False
+
+
+def referenced_key(value: object) -> str | None:
+    """The key in ``{":gufe-key:": key}``, or ``None`` if `value` is something else."""
+    key = value.get(REFERENCE) if isinstance(value, dict) else None
+    return key if isinstance(key, str) else None

@@ -1,0 +1,101 @@
+"""Tasks: their statuses, and the one table of transitions between them."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from types import MappingProxyType
+
+from alchemiscale_prefect.domain.errors import InvalidInput, InvalidTransition, UnknownState
+
+DEFAULT_PRIORITY = 10
+MAX_PRIORITY = 2**63 - 1
+DEFAULT_WEIGHT = 0.5
+
+
+class TaskStatus(StrEnum):
+    """What a Task is doing. ``invalid`` and ``deleted`` are final."""
+
+    complete = "complete"
+    waiting = "waiting"
+    running = "running"
+    error = "error"
+    invalid = "invalid"
+    deleted = "deleted"
+
+    @classmethod
+    def parse(cls, value: "TaskStatus | str", field: str = "status") -> "TaskStatus":
+        """The member `value` names.
+
+        Raises
+        ------
+        UnknownState
+            With alchemiscale's text, ``'x' is not a valid TaskStatusEnum``.
+        """
+        try:
+            return cls(value)
+        except ValueError as error:
+            raise UnknownState(f"{value!r} is not a valid TaskStatusEnum", field=field) from error
+
+
+_S = TaskStatus
+
+TRANSITIONS: Mapping[TaskStatus, frozenset[TaskStatus]] = MappingProxyType(
+    {
+        _S.waiting: frozenset({_S.waiting, _S.running, _S.invalid, _S.deleted}),
+        _S.running: frozenset({_S.running, _S.waiting, _S.complete, _S.error, _S.invalid, _S.deleted}),
+        _S.complete: frozenset({_S.complete, _S.invalid, _S.deleted}),
+        _S.error: frozenset({_S.error, _S.waiting, _S.invalid, _S.deleted}),
+        _S.invalid: frozenset({_S.invalid}),
+        _S.deleted: frozenset({_S.deleted}),
+    }
+)
+"""From each status, the statuses a Task may take; staying where it is is always allowed."""
+
+USER_SETTABLE = (TaskStatus.waiting, TaskStatus.invalid, TaskStatus.deleted)
+"""What a user may ask for; the others are the outcome of an attempt."""
+
+ACTIONABLE = frozenset({TaskStatus.waiting, TaskStatus.running, TaskStatus.error})
+"""A Task in another status cannot be actioned on a network."""
+
+UNACTIONED_BY = frozenset({TaskStatus.complete, TaskStatus.invalid, TaskStatus.deleted})
+"""Entering one of these takes the Task off every network it was actioned on."""
+
+
+def may_become(current: TaskStatus, new: TaskStatus) -> bool:
+    """Whether a Task may go from `current` to `new`."""
+    return new in TRANSITIONS[current]
+
+
+def sources_of(new: TaskStatus) -> frozenset[TaskStatus]:
+    """The statuses from which a Task may become `new`."""
+    return frozenset(status for status, targets in TRANSITIONS.items() if new in targets)
+
+
+def check_transition(key: str, current: TaskStatus, new: TaskStatus) -> None:
+    """Raise `InvalidTransition` unless the Task `key` may go from `current` to `new`."""
+    if not may_become(current, new):
+        allowed = " or ".join(f"`{status}`" for status in sorted(sources_of(new) - {new})) or "anything else"
+        raise InvalidTransition(
+            f"Cannot set task {key} with current status: {current} to `{new}` as it is not currently {allowed}.",
+            field="status",
+        )
+
+
+def check_user_settable(status: TaskStatus) -> None:
+    """Raise `InvalidInput` unless a user may ask for `status`."""
+    if status not in USER_SETTABLE:
+        raise InvalidInput(
+            f"Cannot set status to 'TaskStatusEnum.{status}', must be one of 'waiting', 'invalid', 'deleted'",
+            field="status",
+        )
+
+
+def check_priority(priority: int) -> None:
+    """Raise `InvalidInput` unless ``1 <= priority <= 2**63 - 1``; lower runs sooner."""
+    if isinstance(priority, bool) or not 1 <= priority <= MAX_PRIORITY:
+        raise InvalidInput("priority must be between 1 and 2**63 - 1, inclusive", field="priority")
+
+
+def check_weight(weight: float, message: str = "weight must be between 0 and 1 (inclusive)") -> None:
+    """Raise `InvalidInput` unless ``0 <= weight <= 1``."""
+    if not 0.0 <= weight <= 1.0:
+        raise InvalidInput(message, field="weight")
