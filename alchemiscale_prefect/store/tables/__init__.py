@@ -1,0 +1,36 @@
+"""Every table, one file per area. Alembic's migrations make them; a test holds the two equal."""
+
+from alchemiscale_prefect.store.tables.attempts import attempt, checkpoint, unit_result
+from alchemiscale_prefect.store.tables.base import metadata
+from alchemiscale_prefect.store.tables.identities import identity, identity_scope
+from alchemiscale_prefect.store.tables.networks import (
+    chemical_system,
+    network,
+    network_chemical_system,
+    network_transformation,
+    transformation,
+)
+from alchemiscale_prefect.store.tables.objects import gufe_object, gufe_reference
+from alchemiscale_prefect.store.tables.results import result
+from alchemiscale_prefect.store.tables.scopes import scope
+from alchemiscale_prefect.store.tables.tasks import action, task
+
+__all__ = [
+    "action",
+    "attempt",
+    "checkpoint",
+    "chemical_system",
+    "gufe_object",
+    "gufe_reference",
+    "identity",
+    "identity_scope",
+    "metadata",
+    "network",
+    "network_chemical_system",
+    "network_transformation",
+    "result",
+    "scope",
+    "task",
+    "transformation",
+    "unit_result",
+]

@@ -1,0 +1,75 @@
+"""What an operator can set, from the environment (``ALCHEMISCALE_…``). Read once, in `bootstrap`."""
+
+from datetime import timedelta
+from pathlib import Path
+
+from pydantic import Field, PositiveInt, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class DatabaseSettings(BaseSettings):
+    """Where our tables are."""
+
+    model_config = SettingsConfigDict(env_prefix="ALCHEMISCALE_", frozen=True)
+
+    database_url: SecretStr = Field(description="postgresql://user:password@host/name")
+    database_pool_size: PositiveInt = 10
+
+
+class ObjectStoreSettings(BaseSettings):
+    """Where results are kept."""
+
+    model_config = SettingsConfigDict(env_prefix="ALCHEMISCALE_", frozen=True)
+
+    object_store: Path = Field(description="a folder for results and checkpoints")
+
+
+class ApiSettings(BaseSettings):
+    """The API server."""
+
+    model_config = SettingsConfigDict(env_prefix="ALCHEMISCALE_", frozen=True)
+
+    jwt_secret: SecretStr = Field(description="signs the tokens; the same for every replica; 32 characters or more")
+    jwt_expire_seconds: PositiveInt = 1800
+    max_body_bytes: PositiveInt = Field(256 * 1024**2, description="of a request, compressed or not")
+    max_token_requests_per_minute: PositiveInt = 60
+    lease_seconds: float = Field(90.0, gt=0, description="a run that is silent for this long has lost its Task")
+    max_losses: PositiveInt = Field(5, description="after so many lost attempts in a row a Task is in error")
+
+    @property
+    def lease(self) -> timedelta:
+        """`lease_seconds` as a duration."""
+        return timedelta(seconds=self.lease_seconds)
+
+
+class DispatchSettings(BaseSettings):
+    """The dispatcher."""
+
+    model_config = SettingsConfigDict(env_prefix="ALCHEMISCALE_", frozen=True)
+
+    pool: str = Field("alchemiscale", description="the Prefect work pool")
+    deployment: str = Field("run-task/alchemiscale", description="<flow>/<deployment> of that pool")
+    buffer: PositiveInt = Field(4, description="flow runs kept scheduled beyond what runs")
+    max_in_flight: PositiveInt = Field(100, description="flow runs scheduled and running together")
+    dispatch_interval_seconds: float = Field(5.0, gt=0, description="the poll behind the notifications")
+    start_timeout_seconds: float = Field(
+        900.0, gt=0, description="a flow run that has not begun after this long is asked after in Prefect"
+    )
+    max_losses: PositiveInt = 5
+
+
+class ComputeSettings(BaseSettings):
+    """Inside a compute flow run."""
+
+    model_config = SettingsConfigDict(env_prefix="ALCHEMISCALE_COMPUTE_", frozen=True)
+
+    api_url: str
+    identifier: str
+    key: SecretStr
+    shared_basedir: Path = Field(description="units of one ProtocolDAG pass files here; kept until the Task finishes")
+    scratch_basedir: Path = Field(description="of one unit; emptied when it ends")
+    n_retries: int = Field(3, ge=0, description="further tries of a ProtocolUnit that fails")
+    retry_delay_seconds: float = Field(1.0, ge=0)
+    max_parallel_units: PositiveInt = 2
+    heartbeat_seconds: float = Field(10.0, gt=0)
+    termination_grace_seconds: float = Field(20.0, gt=0, description="from SIGTERM to the hard exit of a run")

@@ -1,0 +1,70 @@
+"""The connection to Postgres: an engine, and one transaction at a time."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import Connection, Engine, create_engine, text
+from sqlalchemy.engine import make_url
+
+from alchemiscale_prefect.domain.errors import InvalidInput
+
+MINIMUM_VERSION = 15
+
+
+class Database:
+    """Postgres, reached by URL. Connects on first use.
+
+    Parameters
+    ----------
+    url
+        ``postgresql://user:password@host/name``; the psycopg 3 driver is put in where none is named.
+    pool_size
+        Connections kept; as many again may be opened under load.
+
+    Raises
+    ------
+    InvalidInput
+        The URL is not one of Postgres.
+    """
+
+    def __init__(self, url: str, pool_size: int = 10) -> None:
+        parsed = make_url(url)
+        if parsed.get_backend_name() != "postgresql":
+            raise InvalidInput(
+                f"the database must be Postgres, not {parsed.get_backend_name()}; set a postgresql:// URL",
+                field="database_url",
+            )
+        self.engine: Engine = create_engine(
+            parsed.set(drivername="postgresql+psycopg"),
+            pool_size=pool_size,
+            max_overflow=pool_size,
+            pool_pre_ping=True,
+            # a forgotten open transaction holds a snapshot, which hurts the queue most
+            connect_args={"options": "-c timezone=utc -c idle_in_transaction_session_timeout=60000"},
+        )
+
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """A connection in a transaction: committed at the end, rolled back on any exception."""
+        with self.engine.begin() as connection:
+            yield connection
+
+    def version(self) -> int:
+        """The server's major version.
+
+        Raises
+        ------
+        InvalidInput
+            It is older than 15.
+        """
+        with self.transaction() as connection:
+            major = int(connection.execute(text("show server_version_num")).scalar_one()) // 10000
+        if major < MINIMUM_VERSION:
+            raise InvalidInput(
+                f"Postgres {major} is too old; version {MINIMUM_VERSION} or newer is needed", field="database_url"
+            )
+        return major
+
+    def close(self) -> None:
+        """Close every pooled connection."""
+        self.engine.dispose()

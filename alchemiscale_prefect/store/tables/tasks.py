@@ -1,0 +1,63 @@
+"""Tasks, and their actions: the queue."""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    DateTime,
+    Double,
+    ForeignKey,
+    Identity,
+    Index,
+    Integer,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+
+from alchemiscale_prefect.domain.tasks import DEFAULT_PRIORITY, DEFAULT_WEIGHT, TaskStatus
+from alchemiscale_prefect.store.tables.base import created_at, metadata, one_of
+
+task = Table(
+    "task",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("key", Text, nullable=False, comment="Task-<uuid4 hex>"),
+    Column("scope_id", ForeignKey("scope.id"), nullable=False),
+    Column("transformation_id", ForeignKey("transformation.id"), nullable=False),
+    Column("status", Text, nullable=False, server_default=TaskStatus.waiting.value),
+    Column("status_changed_at", DateTime(timezone=True), nullable=False, server_default=text("now()")),
+    Column("reason", Text, nullable=True, comment="why it is in this status, where that is not plain"),
+    Column("priority", BigInteger, nullable=False, server_default=text(str(DEFAULT_PRIORITY))),
+    Column("extends_id", ForeignKey("task.id"), nullable=True),
+    Column("creator", Text, nullable=True),
+    Column("attempts", Integer, nullable=False, server_default=text("0"), comment="number of its last attempt"),
+    Column("losses", Integer, nullable=False, server_default=text("0"), comment="attempts lost since it last waited"),
+    created_at(),
+    UniqueConstraint("key"),
+    one_of("status", TaskStatus),
+    CheckConstraint("priority >= 1", name="priority"),
+    Index("ix_task_transformation_id_status", "transformation_id", "status"),
+    Index("ix_task_scope_id_status", "scope_id", "status"),
+    Index("ix_task_extends_id", "extends_id", postgresql_where=text("extends_id is not null")),
+)
+
+action = Table(
+    "action",
+    metadata,
+    Column("network_id", ForeignKey("network.id", ondelete="CASCADE"), primary_key=True),
+    Column("task_id", ForeignKey("task.id", ondelete="CASCADE"), primary_key=True),
+    Column("weight", Double, nullable=False, server_default=text(str(DEFAULT_WEIGHT))),
+    # a copy of the Task's, so that one index gives the order
+    Column("priority", BigInteger, nullable=False),
+    # its place in the weighted random order (domain.selection)
+    Column("draw", Double, nullable=False),
+    # whether the Task may be claimed through this action now; store.queue keeps it
+    Column("queued", Boolean, nullable=False),
+    created_at(),
+    CheckConstraint("weight between 0 and 1", name="weight"),
+    Index("ix_action_queue", "network_id", "priority", "draw", postgresql_where=text("queued")),
+    Index("ix_action_task_id", "task_id"),
+)

@@ -1,0 +1,107 @@
+"""Bodies between a compute flow run and the API. Bytes (DAG, unit results, result) travel as raw bodies."""
+
+from typing import Any
+
+from pydantic import BaseModel, Field
+
+LEASE_OWNER = "alchemiscale-lease-owner"
+"""Header that carries the lease owner, ``<flow run id>/<run count>``, with every write of an attempt."""
+
+
+class Begin(BaseModel):
+    """``begin``: a flow run takes the lease of its attempt."""
+
+    owner: str = Field(min_length=1, max_length=200)
+    flow_run_id: str = Field(min_length=1, max_length=100)
+    host: str = Field(min_length=1, max_length=255)
+
+
+class StoredUnit(BaseModel):
+    """A unit result of an earlier attempt, to be taken up."""
+
+    key: str
+    unit_key: str
+    ok: bool
+
+
+class Checkpoint(BaseModel):
+    """What earlier attempts left: the ProtocolDAG (fetched by ``dag``) and the unit results (by ``units``).
+
+    `shared_id` names the shared directory that the unit results' paths point into.
+    """
+
+    shared_id: str
+    units: list[StoredUnit]
+
+
+class Begun(BaseModel):
+    """The answer of ``begin``: everything the run needs.
+
+    Attributes
+    ----------
+    transformation
+        Its ScopedKey; `transformation_chain` is its keyed chain, `gufe_version` who wrote it.
+    extends
+        Whether the result to extend from can be fetched by ``extends``.
+    lease_seconds
+        The lease ends this long after the last heartbeat.
+    """
+
+    transformation: str
+    transformation_chain: list[Any]
+    gufe_version: str
+    extends: bool
+    checkpoint: Checkpoint | None
+    lease_seconds: float
+
+
+class Heartbeat(BaseModel):
+    """``heartbeat``: renews the lease and tells the progress."""
+
+    units_done: int = Field(ge=0)
+    units_total: int = Field(ge=0)
+
+
+class StoreDag(BaseModel):
+    """Query of ``PUT dag``."""
+
+    shared_id: str = Field(min_length=1, max_length=100)
+
+
+class UnitTraceback(BaseModel):
+    """Why a ProtocolUnit failed."""
+
+    failure_key: str
+    source_key: str
+    name: str | None
+    exception: str
+    traceback: str
+
+
+class Finish(BaseModel):
+    """``finish``: the attempt's outcome.
+
+    ``result`` is the key of the ProtocolDAGResult stored before by ``PUT result``; ``None`` if there is none because
+    the ProtocolDAG could not even be made, and then `reason` says why.
+    """
+
+    ok: bool
+    result: str | None
+    estimate: float | None = None
+    uncertainty: float | None = None
+    units: str | None = None
+    tracebacks: list[UnitTraceback] = []
+    reason: str | None = None
+
+
+class Finished(BaseModel):
+    """The Task's status after ``finish``, and the key of the stored result."""
+
+    status: str
+    result: str | None
+
+
+class Release(BaseModel):
+    """``release``: the run stops early (a termination signal); the attempt is lost at once, its checkpoint kept."""
+
+    reason: str = Field(max_length=2000)

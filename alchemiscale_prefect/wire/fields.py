@@ -1,0 +1,57 @@
+"""Field types that several bodies share."""
+
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
+
+from alchemiscale_prefect.domain.keys import ScopedKey
+from alchemiscale_prefect.domain.scopes import Scope
+
+
+def _scoped_key(value: Any) -> ScopedKey:
+    return value if isinstance(value, ScopedKey) else ScopedKey.from_dict(value)
+
+
+def _scope(value: Any) -> Scope:
+    if isinstance(value, Scope):
+        return value
+    return Scope.from_str(value) if isinstance(value, str) else Scope.from_dict(value)
+
+
+_KEY_SCHEMA = {
+    "anyOf": [
+        {"type": "string"},
+        {
+            "type": "object",
+            "properties": {name: {"type": "string"} for name in ("gufe_key", "org", "campaign", "project")},
+            "required": ["gufe_key", "org", "campaign", "project"],
+        },
+    ]
+}
+_SCOPE_SCHEMA = {
+    "anyOf": [
+        {"type": "string"},
+        {
+            "type": "object",
+            "properties": {
+                name: {"anyOf": [{"type": "string"}, {"type": "null"}]} for name in ("org", "campaign", "project")
+            },
+        },
+    ]
+}
+
+ScopedKeyField = Annotated[
+    ScopedKey,
+    BeforeValidator(_scoped_key),
+    PlainSerializer(lambda key: key.to_dict(), return_type=dict),
+    WithJsonSchema(_KEY_SCHEMA),
+]
+"""A ScopedKey: alchemiscale sends the mapping of its parts; the string is accepted too."""
+
+ScopeField = Annotated[
+    Scope,
+    BeforeValidator(_scope),
+    PlainSerializer(lambda scope: scope.to_dict(), return_type=dict),
+    WithJsonSchema(_SCOPE_SCHEMA),
+]
+"""A Scope: the mapping of its parts, or the string."""
