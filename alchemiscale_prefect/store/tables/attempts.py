@@ -13,6 +13,7 @@ from sqlalchemy import (
     Uuid,
     text,
 )
+from sqlalchemy.dialects.postgresql import JSONB
 
 from alchemiscale_prefect.domain.attempts import LIVE, AttemptState
 from alchemiscale_prefect.store.tables.base import created_at, metadata, one_of
@@ -26,7 +27,7 @@ attempt = Table(
     Column("n", Integer, primary_key=True, autoincrement=False),
     Column("pool", Text, nullable=False, comment="the Prefect work pool"),
     Column("state", Text, nullable=False),
-    Column("tags", Text, nullable=False, comment="JSON list; the flow run's tags, kept for a second asking"),
+    Column("tags", JSONB, nullable=False, comment="list; the flow run's tags, kept for a second asking"),
     Column("flow_run_id", Uuid, nullable=True),
     Column("lease_owner", Text, nullable=True, comment="<flow run id>/<run count>"),
     Column("lease_expires_at", DateTime(timezone=True), nullable=True),

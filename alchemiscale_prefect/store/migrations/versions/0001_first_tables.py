@@ -213,7 +213,10 @@ def upgrade() -> None:
         sa.Column("pool", sa.Text(), nullable=False, comment="the Prefect work pool"),
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column(
-            "tags", sa.Text(), nullable=False, comment="JSON list; the flow run's tags, kept for a second asking"
+            "tags",
+            postgresql.JSONB(astext_type=sa.Text()),
+            nullable=False,
+            comment="list; the flow run's tags, kept for a second asking",
         ),
         sa.Column("flow_run_id", sa.Uuid(), nullable=True),
         sa.Column("lease_owner", sa.Text(), nullable=True, comment="<flow run id>/<run count>"),

@@ -1,0 +1,189 @@
+"""The queue: which Task runs next. Its index is ``ix_action_queue`` in `store.tables.tasks`.
+
+An action (a Task on a network) is ``queued`` while its Task may be claimed through it. `refresh` says when that is,
+once, and is called after every change that could matter. Whoever changes Tasks locks them first, with `lock`, always
+in the order of their ids, so that two changes never wait for each other in a circle; the claim skips what is locked.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, bindparam, text
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.types import BigInteger, Double
+
+from alchemiscale_prefect.domain.attempts import AttemptId, Launch
+
+CHANNEL = "alchemiscale_queue"
+
+_LOCK = text("select id from task where id = any(:tasks) order by id for update")
+
+# the head of a (network, priority) is where a newcomer's draw starts, see domain.selection
+_ENQUEUE = text(
+    """
+    insert into action (network_id, task_id, weight, priority, draw, queued)
+    select :network, t.id, given.weight, t.priority,
+           case when given.weight = 0 then 'infinity'
+                else coalesce(head.draw, 0) - ln(1 - random()) / given.weight end,
+           false
+    from unnest(:tasks, :weights) as given(task_id, weight)
+    join task t on t.id = given.task_id
+    left join lateral (
+        select a.draw from action a
+        where a.network_id = :network and a.priority = t.priority and a.queued
+        order by a.draw limit 1) head on true
+    on conflict (network_id, task_id) do update set weight = excluded.weight, draw = excluded.draw
+    """
+).bindparams(bindparam("tasks", type_=ARRAY(BigInteger)), bindparam("weights", type_=ARRAY(Double)))
+
+_REFRESH = text(
+    """
+    update action a
+    set queued = fresh.queued, priority = fresh.priority, draw = fresh.draw
+    from (
+        select a.network_id, a.task_id, t.priority,
+               case when t.priority = a.priority or a.weight = 0 then a.draw
+                    else coalesce(head.draw, 0) - ln(1 - random()) / a.weight end as draw,
+               t.status = 'waiting' and a.weight > 0
+               and (t.extends_id is null or parent.status = 'complete')
+               and not exists (
+                   select 1 from attempt
+                   where attempt.task_id = t.id and attempt.state in ('dispatched', 'running')) as queued
+        from action a
+        join task t on t.id = a.task_id
+        left join task parent on parent.id = t.extends_id
+        left join lateral (
+            select other.draw from action other
+            where t.priority <> a.priority
+              and other.network_id = a.network_id and other.priority = t.priority and other.queued
+            order by other.draw limit 1) head on true
+        where a.task_id = any(:tasks)) fresh
+    where a.network_id = fresh.network_id and a.task_id = fresh.task_id
+      and (a.queued, a.priority) is distinct from (fresh.queued, fresh.priority)
+    """
+).bindparams(bindparam("tasks", type_=ARRAY(BigInteger)))
+
+# One statement picks and locks. A network by weight (an exponential race among those that have work), then the head
+# of its index. Both `offset 0` are fences: without them every network is probed. The action is locked beside the Task
+# so that a claim that lost the race reads `queued` anew. The Task is taken off every network it is actioned on.
+_CLAIM = text(
+    """
+    with net as materialized (
+        select id from (
+            select id from network where weight > 0 order by -ln(1 - random()) / weight offset 0) n
+        where exists (select 1 from action q where q.network_id = n.id and q.queued offset 0)
+        limit 1),
+    pick as materialized (
+        select q.task_id, q.network_id from net, lateral (
+            select a.task_id, a.network_id
+            from action a join task t on t.id = a.task_id
+            where a.network_id = net.id and a.queued
+            order by a.priority, a.draw
+            limit 1
+            for update of a, t skip locked) q),
+    claimed as (
+        update task t set attempts = t.attempts + 1
+        from pick where t.id = pick.task_id
+        returning t.id, t.key, t.attempts as n, t.scope_id, t.transformation_id, pick.network_id),
+    taken as (
+        update action a set queued = false from pick where a.task_id = pick.task_id and a.queued)
+    insert into attempt (task_id, n, pool, state, tags)
+    select c.id, c.n, :pool, 'dispatched',
+           to_jsonb(array[
+               'alchemiscale',
+               'scope:' || s.name,
+               'network:' || net_object.key || '-' || s.name,
+               'transformation:' || tf_object.key || '-' || s.name])
+    from claimed c
+    join (select id, org || '-' || campaign || '-' || project as name from scope) s on s.id = c.scope_id
+    join gufe_object net_object on net_object.id = c.network_id
+    join gufe_object tf_object on tf_object.id = c.transformation_id
+    returning task_id, n, tags
+    """
+)
+
+_IN_FLIGHT = text(
+    """
+    select count(*) filter (where state = 'dispatched') as dispatched, count(*) as in_flight
+    from attempt where pool = :pool and state in ('dispatched', 'running')
+    """
+)
+
+_NAMES = text(
+    """
+    select t.id, t.key || '-' || s.org || '-' || s.campaign || '-' || s.project as name
+    from task t join scope s on s.id = t.scope_id where t.id = any(:tasks)
+    """
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What a pool has: attempts that wait for a worker, and those with the running ones."""
+
+    dispatched: int
+    in_flight: int
+
+
+def lock(connection: Connection, task_ids: Sequence[int]) -> None:
+    """Lock Tasks until the end of the transaction, in the one order everybody uses."""
+    connection.execute(_LOCK, {"tasks": sorted(task_ids)})
+
+
+def enqueue(connection: Connection, network_id: int, task_ids: Sequence[int], weights: Sequence[float]) -> None:
+    """Action Tasks on a network, or change the weight of those that are; each gets a new draw.
+
+    Parameters
+    ----------
+    task_ids, weights
+        Of equal length; each Task once, locked by the caller.
+    """
+    connection.execute(_ENQUEUE, {"network": network_id, "tasks": list(task_ids), "weights": list(weights)})
+    refresh(connection, task_ids)
+
+
+def refresh(connection: Connection, task_ids: Sequence[int]) -> None:
+    """Set anew whether Tasks may be claimed, after any change of status, priority, weight, parent or attempt."""
+    connection.execute(_REFRESH, {"tasks": list(task_ids)})
+    notify(connection)
+
+
+def notify(connection: Connection) -> None:
+    """Wake the dispatchers when this transaction commits."""
+    connection.execute(text(f"notify {CHANNEL}"))
+
+
+def try_lock_pool(connection: Connection, pool: str) -> bool:
+    """Be the only one to fill `pool` until the end of the transaction; False if another is at it."""
+    return bool(
+        connection.execute(
+            text("select pg_try_advisory_xact_lock(hashtextextended('pool:' || :pool, 0))"), {"pool": pool}
+        ).scalar_one()
+    )
+
+
+def load(connection: Connection, pool: str) -> Load:
+    """How full `pool` is."""
+    return Load(*connection.execute(_IN_FLIGHT, {"pool": pool}).one())
+
+
+def claim(connection: Connection, pool: str, count: int) -> tuple[Launch, ...]:
+    """Take up to `count` Tasks off the queue, each with a new attempt in `pool`.
+
+    The network is drawn anew for each Task, so that weights hold within one call too.
+
+    Returns
+    -------
+    tuple of Launch
+        Fewer than `count` when the queue is empty, or its rest is locked by somebody else now.
+    """
+    rows = []
+    for _ in range(count):
+        row = connection.execute(_CLAIM, {"pool": pool}).one_or_none()
+        if row is None:
+            break
+        rows.append(row)
+    names: dict[int, str] = {
+        row.id: row.name for row in connection.execute(_NAMES, {"tasks": [row.task_id for row in rows]})
+    }
+    return tuple(Launch(AttemptId(names[row.task_id], row.n), tuple(row.tags)) for row in rows)
