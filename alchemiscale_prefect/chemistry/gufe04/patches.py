@@ -3,12 +3,11 @@
 Idempotent. Keys that 0.4 could compute stay as they were; so objects made before the import remain valid.
 """
 
-import copy
 import inspect
 import math
 from abc import abstractmethod
 from hashlib import md5
-from typing import Any, Self
+from typing import Any
 
 import gufe
 import numpy as np
@@ -32,7 +31,7 @@ def apply() -> None:
         JSON_HANDLER.add_codec(codec)
 
     GufeTokenizable._defaults = _defaults
-    GufeTokenizable.__deepcopy__ = lambda self, memo: self
+    GufeTokenizable.__deepcopy__ = _itself
     for cls in (
         GufeTokenizable,
         gufe.AlchemicalNetwork,
@@ -68,6 +67,10 @@ def content_token(obj: GufeTokenizable, document: dict[str, Any]) -> str:
 
 def _equal(self: GufeTokenizable, other: object) -> bool:
     return isinstance(other, type(self)) and bool(self.key == other.key)
+
+
+def _itself(self: GufeTokenizable, _memo: dict[int, Any]) -> GufeTokenizable:
+    return self
 
 
 def _hash(self: GufeTokenizable) -> int:
