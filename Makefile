@@ -1,0 +1,63 @@
+# The commands of this repository. Each installs what it needs into .venv first, once.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help install demo up test check bench docs lock clean
+
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+# The first Python on the path that can make the environment; `make PYTHON=/path/to/python3.11 …` takes another.
+USABLE := import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info < (3, 14))
+PYTHON ?= $(shell for name in python3.11 python3 python3.12 python3.13; do \
+    if $$name -c '$(USABLE)' 2>/dev/null; then echo $$name; break; fi; done)
+
+help:  ## this list
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## */  make \1\t/' | expand -t 18
+
+install: $(INSTALLED)  ## the locked dependencies and this package, editable, in .venv
+
+$(INSTALLED): requirements.lock pyproject.toml
+	@if ! { [ -n "$(PYTHON)" ] && $(PYTHON) -c '$(USABLE)'; } 2>/dev/null; then \
+	    echo "alchemiscale-prefect needs Python 3.11, 3.12 or 3.13 with venv and pip (Debian: python3 and python3-venv);" \
+	         "found: '$(PYTHON)' $$(python3 --version 2>&1). Name one with: make PYTHON=/path/to/python3.11" >&2; exit 2; fi
+	@$(BIN)/python -c '$(USABLE)' 2>/dev/null || { rm -f $@; $(PYTHON) -m venv --clear $(VENV); }
+	@echo "Installing the locked dependencies into $(VENV) (1.2 GB, about two minutes; once) …"
+	@$(BIN)/python -m pip install -qq --no-input --disable-pip-version-check -r requirements.lock
+	@$(BIN)/python -m pip install -qq --no-input --disable-pip-version-check --no-deps -e .
+	@touch $@
+
+demo: $(INSTALLED)  ## a real network from submission to free energies, on a local stack in .demo
+	@$(BIN)/alchemiscale-prefect demo
+
+up: $(INSTALLED)  ## the local stack in the foreground; Ctrl-C stops all of it
+	@$(BIN)/alchemiscale-prefect up
+
+test: $(INSTALLED)  ## the whole test suite, with a real Postgres, Prefect server and worker
+	@bash tests/install_postgres.sh
+	@$(BIN)/python -m pytest
+
+check: $(INSTALLED)  ## format, lint, types and layers
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo
+
+bench: $(INSTALLED)  ## time to submit and fetch networks, beside bare JSON and COPY
+	@$(BIN)/python -m benchmarks.submit
+
+docs: $(INSTALLED)  ## the documentation, in site/
+	@$(BIN)/mkdocs build --strict --quiet
+	@echo "site/index.html"
+
+lock: $(INSTALLED)  ## resolve requirements.lock from pyproject.toml; UPGRADE=1 takes the newest versions
+	@$(BIN)/python -m pip install -qq --no-input --disable-pip-version-check uv
+	@$(BIN)/uv pip compile --quiet $(if $(UPGRADE),--upgrade) --universal --python-version 3.11 --extra local --extra dev \
+	    --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" \
+	    --output-file requirements.lock pyproject.toml
+	@git --no-pager diff --stat -- requirements.lock
+
+clean:  ## remove what the targets above made: .venv, .demo, site, caches
+	rm -rf $(VENV) .demo site build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
