@@ -127,7 +127,7 @@ class _Labels:
     def _iterate_dag_order(graph: nx.DiGraph) -> Iterator[Any]:
         # 0.4's order follows the order of insertion, which differs after decoding, and the key with it
         ordered: list[Any] = list(nx.lexicographical_topological_sort(graph, key=lambda node: node.key))
-        return reversed(ordered)
+        return iter(ordered[::-1])
 
     @property
     def transformation_key(self) -> GufeKey | None:
