@@ -205,7 +205,9 @@ class Transport:
     def _new_http_client(self) -> httpx.Client:
         # shorter than the 5 s after which uvicorn closes an idle connection, so that both do not act at once
         limits = httpx.Limits(max_connections=None, max_keepalive_connections=self.max_workers, keepalive_expiry=3.0)
-        client = httpx.Client(timeout=self._timeout, verify=self.verify, limits=limits)
+        # no certificates to read where none are used
+        verify = self.verify and self.api_url.startswith("https://")
+        client = httpx.Client(timeout=self._timeout, verify=verify, limits=limits)
         weakref.finalize(self, client.close)
         return client
 
