@@ -1,0 +1,64 @@
+"""An object store in a folder."""
+
+from collections.abc import Iterable
+from functools import cached_property
+from pathlib import Path
+
+import obstore
+from obstore.store import LocalStore
+
+from alchemiscale_prefect.domain.errors import NotFound
+from alchemiscale_prefect.store.objects.port import check_location
+
+
+class LocalObjectStore:
+    """`ObjectStore` in a folder of one machine, or of a file system that all replicas of the API share.
+
+    Writes go to a file beside the location that is then renamed, so that they are atomic.
+
+    Parameters
+    ----------
+    folder
+        Made on first use.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    @cached_property
+    def _store(self) -> LocalStore:
+        # its automatic clean-up of empty folders stays off: it makes a put beside a delete fail
+        return LocalStore(self.folder.absolute(), mkdir=True)
+
+    def put(self, location: str, data: bytes) -> None:
+        """See `ObjectStore.put`."""
+        check_location(location)
+        obstore.put(self._store, location, data)
+
+    def get(self, location: str) -> bytes:
+        """See `ObjectStore.get`."""
+        check_location(location)
+        try:
+            return obstore.get(self._store, location).bytes().to_bytes()
+        except FileNotFoundError as error:
+            raise NotFound(f"nothing is kept at {location} in the object store") from error
+
+    def size(self, location: str) -> int | None:
+        """See `ObjectStore.size`."""
+        check_location(location)
+        try:
+            return obstore.head(self._store, location)["size"]
+        except FileNotFoundError:
+            return None
+
+    def exists(self, location: str) -> bool:
+        """See `ObjectStore.exists`."""
+        return self.size(location) is not None
+
+    def delete(self, locations: Iterable[str]) -> None:
+        """See `ObjectStore.delete`."""
+        for location in [check_location(location) for location in locations]:
+            try:
+                obstore.delete(self._store, location)
+            except FileNotFoundError:
+                continue
