@@ -21,7 +21,9 @@ reads, so it names the field and the fix.
     │   ├── InvalidTransition   a Task cannot go from this status to that
     │   └── AttemptVoid         an attempt that may not run (any more)
     ├── NotAuthenticated        no identity, a wrong key, or an expired token
-    └── NotAuthorized           the identity may not act in this scope
+    ├── NotAuthorized           the identity may not act in this scope
+    ├── TooManyRequests         wrong keys, too often
+    └── Unavailable             the database or the object store cannot be reached now
 """
 
 from typing import ClassVar
@@ -137,3 +139,19 @@ class NotAuthorized(AlchemiscaleError):
     """The identity has no access to the scope it names."""
 
     code = "not_authorized"
+
+
+class TooManyRequests(AlchemiscaleError):
+    """Too many refused logins; wait `retry_after` seconds."""
+
+    code = "too_many_requests"
+
+    def __init__(self, message: str, *, retry_after: int) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class Unavailable(AlchemiscaleError):
+    """Something the server needs cannot be reached now, or was busy; nothing was changed, try again."""
+
+    code = "unavailable"

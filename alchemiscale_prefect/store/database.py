@@ -5,10 +5,14 @@ from contextlib import contextmanager
 
 from sqlalchemy import Connection, Engine, create_engine, text
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from alchemiscale_prefect.domain.errors import InvalidInput
+from alchemiscale_prefect.domain.errors import InvalidInput, Unavailable
 
 MINIMUM_VERSION = 15
+# classes of SQLSTATE that mean: not your fault, try again (connection, resources, shutdown, serialisation, locks)
+_PASSING = ("08", "53", "57P", "40", "55P")
 
 
 class Database:
@@ -45,9 +49,24 @@ class Database:
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
-        """A connection in a transaction: committed at the end, rolled back on any exception."""
-        with self.engine.begin() as connection:
-            yield connection
+        """A connection in a transaction: committed at the end, rolled back on any exception.
+
+        Raises
+        ------
+        Unavailable
+            Postgres cannot be reached, is out of connections, or gave up on a deadlock.
+        """
+        try:
+            with self.engine.begin() as connection:
+                yield connection
+        except PoolTimeout as error:
+            raise Unavailable("the server is busy; try again") from error
+        except DBAPIError as error:
+            state = getattr(error.orig, "sqlstate", None)
+            lost = state is None and (error.connection_invalidated or isinstance(error, OperationalError))
+            if lost or (state is not None and state.startswith(_PASSING)):
+                raise Unavailable("the database cannot be reached or is busy; try again") from error
+            raise
 
     def version(self) -> int:
         """The server's major version.

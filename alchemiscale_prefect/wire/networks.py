@@ -31,6 +31,20 @@ class Networks(BaseModel):
     networks: list[str]
 
 
+class SetNetworksWeight(BaseModel):
+    """``POST /bulk/networks/weight/set``."""
+
+    networks: list[str]
+    weights: list[float]
+
+
+class NetworksTaskWeights(BaseModel):
+    """``POST /bulk/networks/tasks/actioned``; `task_weights` as in `wire.tasks.TaskWeights`."""
+
+    networks: list[str]
+    task_weights: bool
+
+
 class Progress(BaseModel):
     """``GET /networks/{network}/progress``: Tasks by status, and ProtocolUnits of the running ones."""
 
