@@ -10,6 +10,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+from alchemiscale_prefect.settings import DispatchSettings
 from tests.architecture.project import ROOT, configuration
 
 PROJECT = configuration()["project"]
@@ -112,3 +113,21 @@ def test_pip_brings_no_chemistry_into_the_conda_environment() -> None:
 )
 def test_an_entry_point_leads_somewhere(point: EntryPoint) -> None:
     assert point.load()
+
+
+def test_the_prefect_deployment_is_the_one_that_the_dispatcher_looks_for() -> None:
+    document = yaml.safe_load((ROOT / "prefect.yaml").read_text())
+    (deployment,) = document["deployments"]
+    flow = EntryPoint("flow", ":".join(deployment["entrypoint"].rsplit(".", 1)), "flows").load()
+    dispatch = DispatchSettings()
+    assert f"{flow.name}/{deployment['name']}" == dispatch.deployment
+    assert deployment["work_pool"]["name"] == dispatch.pool
+
+
+def test_the_prefect_deployment_avoids_what_is_known_to_hurt() -> None:
+    document = yaml.safe_load((ROOT / "prefect.yaml").read_text())
+    (deployment,) = document["deployments"]
+    assert "concurrency_limit" not in deployment  # a restart of Prefect's server crashes the runs that hold it
+    assert deployment["enforce_parameter_schema"] is False
+    # without a pull step a run copies the worker's current directory
+    assert [list(step) for step in document["pull"]] == [["prefect.deployments.steps.set_working_directory"]]
