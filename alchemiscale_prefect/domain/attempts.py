@@ -1,7 +1,9 @@
 """Attempts: each execution of a Task, its states, and who may write for it."""
 
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Protocol
 from uuid import UUID
 
 
@@ -60,3 +62,29 @@ class Launched:
     attempt: AttemptId
     flow_run_id: UUID | None
     error: str | None = None
+
+
+class RunState(StrEnum):
+    """What the orchestrator says of a flow run. A signal only: that nothing runs is proved by the lease alone."""
+
+    scheduled = "scheduled"
+    pending = "pending"
+    running = "running"
+    ended = "ended"
+    missing = "missing"
+
+
+class Launcher(Protocol):
+    """Starts and cancels the flow runs of attempts."""
+
+    def launch(self, launches: Sequence[Launch]) -> tuple[Launched, ...]:
+        """Ask for one flow run per launch, with its idempotency key; one answer per launch, in order."""
+        ...
+
+    def cancel(self, flow_run_ids: Collection[UUID]) -> None:
+        """Have flow runs stopped; one that has ended is left as it is."""
+        ...
+
+    def states(self, flow_run_ids: Collection[UUID]) -> Mapping[UUID, RunState]:
+        """The state of each flow run asked for."""
+        ...

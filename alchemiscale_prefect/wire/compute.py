@@ -1,7 +1,5 @@
 """Bodies between a compute flow run and the API. Bytes (DAG, unit results, result) travel as raw bodies."""
 
-from typing import Any
-
 from pydantic import BaseModel, Field
 
 LEASE_OWNER = "alchemiscale-lease-owner"
@@ -40,7 +38,11 @@ class Begun(BaseModel):
     Attributes
     ----------
     transformation
-        Its ScopedKey; `transformation_chain` is its keyed chain, `gufe_version` who wrote it.
+        Its ScopedKey.
+    transformation_chain
+        Its keyed chain, JSON text as the client sent it.
+    gufe_version
+        Who wrote that.
     extends
         Whether the result to extend from can be fetched by ``extends``.
     lease_seconds
@@ -48,7 +50,7 @@ class Begun(BaseModel):
     """
 
     transformation: str
-    transformation_chain: list[Any]
+    transformation_chain: str
     gufe_version: str
     extends: bool
     checkpoint: Checkpoint | None

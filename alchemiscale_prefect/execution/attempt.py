@@ -1,0 +1,292 @@
+"""One attempt from begin to finish: make or take up the ProtocolDAG, run its units, store what they give.
+
+Prefect is not known here. The flow hands in how a unit is run (`RunUnit`, as a Prefect task) and what to tell
+(`Report`), so that everything can be run without a Prefect server too.
+"""
+
+import logging
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from alchemiscale_prefect.chemistry import keyed_chains, protocol_dags, results
+from alchemiscale_prefect.chemistry.base import (
+    ProtocolDAG,
+    ProtocolDAGResult,
+    ProtocolUnitResult,
+    Transformation,
+)
+from alchemiscale_prefect.chemistry.protocol_dags import UnitNode
+from alchemiscale_prefect.domain.errors import AlchemiscaleError, AttemptVoid
+from alchemiscale_prefect.domain.keys import ScopedKey
+from alchemiscale_prefect.execution.compute_client import ComputeClient
+from alchemiscale_prefect.execution.lease import LeaseKeeper
+from alchemiscale_prefect.execution.schedule import Done, Schedule
+from alchemiscale_prefect.execution.units import UnitRun
+from alchemiscale_prefect.execution.workspace import Workspace
+from alchemiscale_prefect.settings import ComputeSettings
+from alchemiscale_prefect.wire import compute as wire
+
+log = logging.getLogger(__name__)
+
+REASON_LENGTH = 2000
+
+RunUnit = Callable[[UnitRun, Done[ProtocolUnitResult]], None]
+"""Runs a unit in the background, with its retries, and says once how that ended."""
+
+
+class Report(Protocol):
+    """Who is told how a run goes."""
+
+    def progress(self, units_done: int, units_total: int) -> None:
+        """So many of the units are finished."""
+        ...
+
+    def outcome(self, outcome: "Outcome") -> None:
+        """The run is over and its outcome recorded."""
+        ...
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How an attempt ended.
+
+    Attributes
+    ----------
+    task, transformation
+        ScopedKeys.
+    name
+        The Transformation's name, or its key where it has none.
+    status
+        The Task's status now: ``complete`` or ``error``.
+    estimate
+        Of this attempt's result alone, where its Protocol gives one.
+    failures
+        One line per failed try of a unit, the last one with its traceback in `reason`.
+    """
+
+    task: str
+    transformation: str
+    name: str
+    status: str
+    estimate: results.Estimate | None
+    failures: tuple[str, ...]
+    reason: str | None
+
+
+class Attempt:
+    """The work of one compute flow run.
+
+    Parameters
+    ----------
+    client
+        The API, for this attempt.
+    settings
+        Directories, parallelism, heartbeat.
+    run_unit
+        How a unit is run.
+    report
+        Who is told.
+    on_lost
+        What to do when the lease is lost under way: end the process.
+    """
+
+    def __init__(
+        self,
+        client: ComputeClient,
+        settings: ComputeSettings,
+        run_unit: RunUnit,
+        report: Report,
+        on_lost: Callable[[], None],
+    ) -> None:
+        self._client = client
+        self._settings = settings
+        self._run_unit = run_unit
+        self._report = report
+        self._on_lost = on_lost
+        self._done = 0
+        self._total = 0
+
+    def run(self) -> Outcome:
+        """Do the work of the attempt.
+
+        Raises
+        ------
+        AttemptVoid
+            There is nothing to do: the attempt is not this run's (any more).
+        """
+        begun = self._client.begin()
+        keeper = LeaseKeeper(
+            lambda: self._client.heartbeat(self._done, self._total),
+            begun.lease_seconds,
+            self._settings.heartbeat_seconds,
+            self._on_lost,
+        )
+        with keeper:
+            try:
+                outcome = self._run(begun)
+            except AttemptVoid:
+                raise
+            except Exception as error:
+                # neither the Protocol's fault nor a lost lease: a full disk, a defect. Another host may do better.
+                self._client.release(f"{type(error).__name__}: {error}"[:REASON_LENGTH])
+                raise
+        self._report.outcome(outcome)
+        return outcome
+
+    def _run(self, begun: wire.Begun) -> Outcome:
+        try:
+            transformation = _decode(begun)
+            dag, workspace, tries = self._take_up(begun) or self._new_dag(begun, transformation)
+        except _Unstartable as error:
+            # the Task's own fault: no other worker would do better
+            return self._finish_without_result(begun, error)
+        pdr = self._run_units(dag, workspace, tries)
+        outcome = self._finish(begun, transformation, pdr)
+        workspace.remove()
+        return outcome
+
+    # --- the ProtocolDAG ---------------------------------------------------------------------------------------------
+
+    def _take_up(self, begun: wire.Begun) -> "tuple[ProtocolDAG, Workspace, list[ProtocolUnitResult]] | None":
+        """The checkpoint of an earlier attempt, if its files are on this machine."""
+        if begun.checkpoint is None:
+            return None
+        workspace = self._workspace(begun.checkpoint.shared_id)
+        if not workspace.exists():
+            log.warning("the checkpoint's shared directory %s is not here; starting anew", workspace.shared)
+            return None
+        dag = keyed_chains.decompress(self._client.fetch_dag())
+        tries = [
+            keyed_chains.decompress(self._client.fetch_unit(unit.key), expected_key=unit.key)
+            for unit in begun.checkpoint.units
+        ]
+        log.info("taking up %d unit results of an earlier attempt", len(tries))
+        return dag, workspace, tries
+
+    def _new_dag(
+        self, begun: wire.Begun, transformation: Transformation
+    ) -> "tuple[ProtocolDAG, Workspace, list[ProtocolUnitResult]]":
+        extends = keyed_chains.decompress(self._client.fetch_extends()) if begun.extends else None
+        try:
+            dag = protocol_dags.create(transformation, extends=extends, name=self._client.execution.task)
+        except Exception as error:  # whatever a Protocol raises is its answer to this Transformation
+            raise _Unstartable("Protocol.create failed", error) from error
+        workspace = self._workspace(None)
+        workspace.create()
+        # stored before its first unit runs: unit keys are random, and a later attempt needs these very ones
+        self._client.store_dag(workspace.shared_id, keyed_chains.compress(dag))
+        return dag, workspace, []
+
+    def _workspace(self, shared_id: str | None) -> Workspace:
+        execution = self._client.execution
+        arguments = (self._settings.shared_basedir, self._settings.scratch_basedir, execution.task, execution.n)
+        return Workspace.new(*arguments) if shared_id is None else Workspace.at(*arguments, shared_id)
+
+    # --- its units ---------------------------------------------------------------------------------------------------
+
+    def _run_units(
+        self, dag: ProtocolDAG, workspace: Workspace, earlier: list[ProtocolUnitResult]
+    ) -> ProtocolDAGResult:
+        nodes = protocol_dags.units(dag)
+        tries = list(earlier)
+        finished = {protocol_dags.source_key(result): result for result in earlier if protocol_dags.is_ok(result)}
+        self._total = len(nodes)
+        self._progress(len(finished))
+
+        def keep(result: ProtocolUnitResult) -> None:
+            unit = wire.StoredUnit(
+                key=protocol_dags.result_key(result),
+                unit_key=protocol_dags.source_key(result),
+                ok=protocol_dags.is_ok(result),
+            )
+            self._client.store_unit(unit, keyed_chains.compress(result))
+            tries.append(result)
+
+        def start(
+            node: UnitNode, results_so_far: Mapping[str, ProtocolUnitResult], done: Done[ProtocolUnitResult]
+        ) -> None:
+            self._run_unit(UnitRun(node, results_so_far, workspace, keep), done)
+
+        schedule = Schedule(nodes, finished, start, self._settings.max_parallel_units, self._progress)
+        try:
+            failure = schedule.run()
+        finally:
+            workspace.remove_scratch()
+        if failure is not None and not UnitRun.is_failure_of_unit(failure):
+            raise failure
+        return protocol_dags.assemble(dag, tries)
+
+    def _progress(self, done: int) -> None:
+        self._done = done
+        self._report.progress(done, self._total)
+
+    # --- its outcome -------------------------------------------------------------------------------------------------
+
+    def _finish(self, begun: wire.Begun, transformation: Transformation, pdr: ProtocolDAGResult) -> Outcome:
+        ok = protocol_dags.is_ok(pdr)
+        key = str(pdr.key)
+        self._client.store_result(key, ok, keyed_chains.compress(pdr))
+        estimate = _estimate(transformation, pdr) if ok else None
+        failures = protocol_dags.failures(pdr)
+        reason = None if ok else f"{failures[-1].unit_name or failures[-1].source_key}: {failures[-1].exception}"
+        finished = self._client.finish(
+            wire.Finish(
+                ok=ok,
+                result=key,
+                estimate=estimate and estimate.value,
+                uncertainty=estimate and estimate.uncertainty,
+                units=estimate and estimate.units,
+                tracebacks=[
+                    wire.UnitTraceback(
+                        failure_key=failure.failure_key,
+                        source_key=failure.source_key,
+                        name=failure.unit_name,
+                        exception=failure.exception,
+                        traceback=failure.traceback,
+                    )
+                    for failure in failures
+                ],
+                reason=reason,
+            )
+        )
+        lines = tuple(f"{failure.unit_name or failure.source_key}: {failure.exception}" for failure in failures)
+        detail = None if ok else failures[-1].traceback
+        return self._outcome(begun, transformation.name, finished.status, estimate, lines, detail)
+
+    def _finish_without_result(self, begun: wire.Begun, error: "_Unstartable") -> Outcome:
+        finished = self._client.finish(wire.Finish(ok=False, result=None, reason=error.reason))
+        return self._outcome(begun, None, finished.status, None, (error.summary,), error.reason)
+
+    def _outcome(self, begun: wire.Begun, name: str | None, status: str, *rest: Any) -> Outcome:
+        return Outcome(self._client.execution.task, begun.transformation, name or begun.transformation, status, *rest)
+
+
+class _Unstartable(Exception):
+    """No ProtocolDAG can be made of the Transformation, here or anywhere."""
+
+    def __init__(self, what: str, error: Exception) -> None:
+        super().__init__(str(error))
+        self.summary = f"{what}: {type(error).__name__}: {error}"
+        self.reason = f"{what}\n" + "".join(traceback.format_exception(error))
+
+
+def _decode(begun: wire.Begun) -> Transformation:
+    key = ScopedKey.from_str(begun.transformation).gufe_key
+    try:
+        decoded: Transformation = keyed_chains.from_json(
+            begun.transformation_chain, expected_key=key, gufe_version=begun.gufe_version
+        )
+    except AlchemiscaleError as error:
+        raise _Unstartable("the Transformation cannot be built by this worker", error) from error
+    return decoded
+
+
+def _estimate(transformation: Transformation, pdr: ProtocolDAGResult) -> results.Estimate | None:
+    try:
+        gathered = results.gather(transformation, [pdr])
+    except Exception:  # the result is what counts; its summary is a convenience
+        log.warning("the Protocol could not gather the result", exc_info=True)
+        return None
+    return None if gathered is None else results.estimate(gathered)

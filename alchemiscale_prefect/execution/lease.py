@@ -1,0 +1,97 @@
+"""The lease of a running attempt: renewed by a thread, and the process ended when it is lost.
+
+A process that computes on after its lease is gone would waste a GPU, and might meet its own successor in the shared
+directory. So the thread has the last word: it asks the process to stop (SIGTERM, which Prefect turns into an
+exception in the flow) and ends it hard after a grace.
+"""
+
+import logging
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from types import TracebackType
+
+from alchemiscale_prefect.domain.errors import AlchemiscaleError, AttemptVoid
+
+log = logging.getLogger(__name__)
+
+EXIT_CODE = 143  # as of a process ended by SIGTERM
+# a silent API is not a lost lease, until so little of it is left
+SAFETY_FRACTION = 0.15
+
+
+def end_process(grace_seconds: float) -> None:
+    """Ask this process to stop, and end it without ceremony if it has not after `grace_seconds`."""
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(grace_seconds)
+    os._exit(EXIT_CODE)
+
+
+class LeaseKeeper:
+    """Renews a lease while its ``with`` block runs.
+
+    Parameters
+    ----------
+    renew
+        Sends a heartbeat; raises `AttemptVoid` when the lease is not ours any more.
+    lease_seconds
+        How long the lease lasts after a heartbeat.
+    every_seconds
+        Time between heartbeats.
+    on_lost
+        What to do when the lease is lost: end the process, unless a test says otherwise.
+    """
+
+    def __init__(
+        self,
+        renew: Callable[[], None],
+        lease_seconds: float,
+        every_seconds: float,
+        on_lost: Callable[[], None],
+    ) -> None:
+        self._renew = renew
+        self._lease_seconds = lease_seconds
+        self._every_seconds = min(every_seconds, lease_seconds / 3)
+        self._on_lost = on_lost
+        self._stopped = threading.Event()
+        self._renewed_at = time.monotonic()
+        self._thread = threading.Thread(target=self._keep, name="lease-keeper", daemon=True)
+        self.lost = False
+
+    def __enter__(self) -> "LeaseKeeper":
+        self._renewed_at = time.monotonic()
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stopped.set()
+        if threading.current_thread() is not self._thread:
+            self._thread.join(timeout=self._every_seconds)
+
+    def _keep(self) -> None:
+        while not self._stopped.wait(self._every_seconds):
+            asked_at = time.monotonic()
+            try:
+                self._renew()
+            except AttemptVoid:
+                self._lose("the attempt is not this run's any more")
+                return
+            except (AlchemiscaleError, OSError) as error:
+                left = self._lease_seconds - (time.monotonic() - self._renewed_at)
+                log.warning("heartbeat failed, %.0f s of the lease left: %s", left, error)
+                if left < SAFETY_FRACTION * self._lease_seconds:
+                    self._lose("the API was out of reach for as long as the lease lasts")
+                    return
+            else:
+                self._renewed_at = asked_at
+
+    def _lose(self, reason: str) -> None:
+        if self._stopped.is_set():
+            return
+        self.lost = True
+        log.error("stopping: %s", reason)
+        self._on_lost()

@@ -1,0 +1,79 @@
+"""One ProtocolUnit on its way: what a Prefect task run does."""
+
+from collections.abc import Callable, Mapping
+from itertools import count
+
+from alchemiscale_prefect.chemistry import protocol_dags
+from alchemiscale_prefect.chemistry.base import ProtocolUnitResult
+from alchemiscale_prefect.chemistry.protocol_dags import UnitNode
+from alchemiscale_prefect.execution.workspace import Workspace
+
+
+class UnitFailed(Exception):
+    """A try of a ProtocolUnit failed; its ProtocolUnitFailure is stored."""
+
+
+class UnitRun:
+    """A ProtocolUnit with what it needs. Each `attempt` is one try; every try's result is kept.
+
+    A plain class on purpose: Prefect looks into dataclasses and mappings given to a task, and these are large.
+
+    Parameters
+    ----------
+    node
+        The unit.
+    finished
+        Results of the units it depends on.
+    workspace
+        Where it writes.
+    keep
+        Stores the result of a try.
+    """
+
+    def __init__(
+        self,
+        node: UnitNode,
+        finished: Mapping[str, ProtocolUnitResult],
+        workspace: Workspace,
+        keep: Callable[[ProtocolUnitResult], None],
+    ) -> None:
+        self._node = node
+        self._finished = finished
+        self._workspace = workspace
+        self._keep = keep
+        self._tries = count(1)
+
+    @property
+    def name(self) -> str:
+        """The unit's name, or its class where it has none."""
+        return self._node.name or self._node.qualname
+
+    def attempt(self) -> ProtocolUnitResult:
+        """Run the unit once and store the result.
+
+        Raises
+        ------
+        UnitFailed
+            The unit raised; the ProtocolUnitFailure is stored.
+        """
+        directories = self._workspace.unit(self._node.key, next(self._tries))
+        try:
+            result = protocol_dags.execute_unit(
+                self._node,
+                self._finished,
+                shared=directories.shared,
+                scratch=directories.scratch,
+                stdout=directories.stdout,
+                stderr=directories.stderr,
+            )
+        finally:
+            directories.remove_scratch()
+        self._keep(result)
+        if not protocol_dags.is_ok(result):
+            raise UnitFailed(protocol_dags.unit_traceback(result).exception)
+        return result
+
+    @staticmethod
+    def is_failure_of_unit(error: BaseException) -> bool:
+        """Whether `error` is the unit's own failure, which belongs into the result, or something around it."""
+        return isinstance(error, UnitFailed)

@@ -1,0 +1,115 @@
+"""The compute flow: one execution of a Task. Every ProtocolUnit is a task run in it."""
+
+import os
+import socket
+import sys
+from typing import Any
+from uuid import UUID
+
+from prefect import flow, get_run_logger, task
+from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import State
+from prefect.exceptions import TerminationSignal
+from prefect.runtime import flow_run
+from prefect.states import Cancelled, Completed, Failed
+from prefect.task_runners import ThreadPoolTaskRunner
+
+from alchemiscale_prefect.blocks.credentials import load_compute_settings
+from alchemiscale_prefect.domain.errors import AlchemiscaleError, AttemptVoid
+from alchemiscale_prefect.execution.compute_client import ComputeClient, Execution
+from alchemiscale_prefect.execution.lease import EXIT_CODE, end_process
+from alchemiscale_prefect.orchestration.reporting import PrefectReport
+from alchemiscale_prefect.settings import ComputeSettings
+
+# units under way are limited by our own schedule (`max_parallel_units`); the pool must not be the narrower one
+_MOST_PARALLEL_UNITS = 64
+
+
+@task(name="protocol-unit", persist_result=False, cache_policy=NO_CACHE)
+def protocol_unit(unit: Any) -> Any:
+    """One ProtocolUnit, with Prefect's retries; see `execution.units.UnitRun`."""
+    return unit.attempt()
+
+
+@flow(
+    name="run-task",
+    persist_result=False,
+    validate_parameters=False,
+    task_runner=ThreadPoolTaskRunner[Any](max_workers=_MOST_PARALLEL_UNITS),  # type: ignore[arg-type]  # Prefect's own
+)
+def run_task(task: str, attempt: int) -> State[Any]:
+    """Execute a Task's ProtocolDAG.
+
+    Parameters
+    ----------
+    task
+        ScopedKey of the Task.
+    attempt
+        Number of the attempt that the dispatcher wrote down.
+
+    Returns
+    -------
+    State
+        Completed, Failed (the Protocol's units failed), or Cancelled (the attempt is void: nothing was done).
+    """
+    # gufe takes seconds to import, and a void attempt does not need it
+    from alchemiscale_prefect.execution.attempt import Attempt
+
+    settings = load_compute_settings()
+    client = _client(settings, task, attempt)
+    report = PrefectReport(task)
+    work = Attempt(
+        client,
+        settings,
+        run_unit=lambda unit, done: _submit(settings, unit, done),
+        report=report,
+        on_lost=lambda: end_process(settings.termination_grace_seconds),
+    )
+    try:
+        outcome = work.run()
+    except AttemptVoid as void:
+        return Cancelled(message=str(void))
+    except TerminationSignal:
+        _stop_now(client)
+    finally:
+        client.close()
+    if outcome.status == "complete":
+        return Completed(message=f"{outcome.name}: {report.summary(outcome)}")
+    return Failed(message=f"{outcome.name}: {'; '.join(outcome.failures)}")
+
+
+def _client(settings: ComputeSettings, task: str, attempt: int) -> ComputeClient:
+    run_count = int(flow_run.run_count or 1)
+    execution = Execution(task, attempt, UUID(flow_run.id), run_count, socket.gethostname())
+    return ComputeClient.connect(settings.api_url, settings.identifier, settings.key.get_secret_value(), execution)
+
+
+def _submit(settings: ComputeSettings, unit: Any, done: Any) -> None:
+    future = protocol_unit.with_options(
+        task_run_name=unit.name, retries=settings.n_retries, retry_delay_seconds=settings.retry_delay_seconds
+    ).submit(unit)
+
+    def finished(future: Any) -> None:
+        try:
+            done(future.result())
+        except BaseException as error:  # noqa: BLE001  handed to the schedule, which raises it in the flow
+            done(error)
+
+    future.add_done_callback(finished)
+
+
+def _stop_now(client: ComputeClient) -> None:
+    """Told to stop (a cancellation, the end of the walltime, a worker that shuts down): give the attempt back and go.
+
+    At once and hard: units run in threads that nothing can interrupt, and once the attempt is given back the next one
+    may begin.
+    """
+    logger = get_run_logger()
+    try:
+        client.release("its flow run was told to stop")
+        logger.warning("told to stop; the attempt is given back, its checkpoint kept")
+    except (AlchemiscaleError, OSError) as error:
+        logger.warning("told to stop; the attempt could not be given back, its lease will run out: %s", error)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(EXIT_CODE)

@@ -1,0 +1,121 @@
+"""Flow runs for attempts: created in bulk with idempotency keys, cancelled, looked at."""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Any, TypeVar, cast
+from uuid import UUID
+
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.objects import StateType
+
+from alchemiscale_prefect.domain.attempts import Launch, Launched, RunState
+
+T = TypeVar("T")
+
+# larger calls hold one transaction of the Prefect server for seconds
+CREATE_SIZE = 25
+# the server's limit for bulk_set_state, and well within the filter's
+LOOK_UP_SIZE = 50
+
+_STATES = {
+    StateType.SCHEDULED: RunState.scheduled,
+    StateType.PENDING: RunState.pending,
+    StateType.PAUSED: RunState.scheduled,
+    StateType.RUNNING: RunState.running,
+    StateType.CANCELLING: RunState.running,
+    StateType.COMPLETED: RunState.ended,
+    StateType.FAILED: RunState.ended,
+    StateType.CRASHED: RunState.ended,
+    StateType.CANCELLED: RunState.ended,
+}
+
+
+class PrefectLauncher:
+    """Launches attempts as flow runs of one deployment.
+
+    Parameters
+    ----------
+    deployment
+        ``<flow name>/<deployment name>``.
+    client
+        A Prefect client to use; one for the configured ``PREFECT_API_URL`` is made on first use otherwise.
+    """
+
+    def __init__(self, deployment: str, client: SyncPrefectClient | None = None) -> None:
+        self.deployment = deployment
+        self._client = client
+        self._deployment_id: UUID | None = None
+
+    @property
+    def client(self) -> SyncPrefectClient:
+        """The Prefect client, kept open."""
+        if self._client is None:
+            self._client = get_client(sync_client=True)
+        return self._client
+
+    def launch(self, launches: Sequence[Launch]) -> tuple[Launched, ...]:
+        """Ask for one flow run per launch; one answer per launch, in order.
+
+        The flow run is named after the Task, because Prefect finds runs fast by name and slowly by tag.
+        """
+        return tuple(launched for batch in _batches(launches, CREATE_SIZE) for launched in self._create(batch))
+
+    def cancel(self, flow_run_ids: Collection[UUID]) -> None:
+        """Move flow runs to Cancelling, from where whoever runs them ends them.
+
+        Never straight to Cancelled: a running one would run on. One that has ended rejects the move, and one that is
+        only scheduled answers with a rejection whose state is Cancelled: both are as wanted.
+        """
+        for batch in _batches(sorted(flow_run_ids), LOOK_UP_SIZE):
+            self._post(
+                "/flow_runs/bulk_set_state",
+                {
+                    "flow_runs": {"id": {"any_": [str(flow_run_id) for flow_run_id in batch]}},
+                    "state": {"type": StateType.CANCELLING.value, "name": "Cancelling"},
+                },
+            )
+
+    def states(self, flow_run_ids: Collection[UUID]) -> Mapping[UUID, RunState]:
+        """The state of each flow run asked for; `RunState.missing` if Prefect does not know it."""
+        found = dict.fromkeys(flow_run_ids, RunState.missing)
+        for batch in _batches(sorted(flow_run_ids), LOOK_UP_SIZE):
+            runs = self._post(
+                "/flow_runs/filter",
+                {"flow_runs": {"id": {"any_": [str(flow_run_id) for flow_run_id in batch]}}, "limit": len(batch)},
+            )
+            for run in runs:
+                found[UUID(run["id"])] = _STATES[StateType(run["state_type"])]
+        return found
+
+    def _create(self, batch: Sequence[Launch]) -> Iterator[Launched]:
+        answer = self._post(
+            f"/deployments/{self._find_deployment()}/create_flow_run/bulk",
+            [
+                {
+                    "name": launch.attempt.task,
+                    "tags": list(launch.tags),
+                    "parameters": {"task": launch.attempt.task, "attempt": launch.attempt.n},
+                    "idempotency_key": launch.attempt.idempotency_key,
+                }
+                for launch in batch
+            ],
+        )
+        # HTTP 200 can carry items that failed
+        for launch, item in zip(batch, answer["results"], strict=True):
+            created = item["status"] == "CREATED" and item["flow_run_id"] is not None
+            yield Launched(launch.attempt, UUID(item["flow_run_id"]) if created else None, item["error"])
+
+    def _find_deployment(self) -> UUID:
+        if self._deployment_id is None:
+            self._deployment_id = self.client.read_deployment_by_name(self.deployment).id
+        return self._deployment_id
+
+    def _post(self, path: str, body: Any) -> Any:
+        # the bulk routes have no method of their own in the client
+        return self.client.request("POST", cast(Any, path), json=body).json()
+
+
+def _batches(items: Sequence[T], size: int) -> Iterator[list[T]]:
+    iterator = iter(items)
+    while batch := list(islice(iterator, size)):
+        yield batch

@@ -1,0 +1,99 @@
+"""What a person sees of a run in the Prefect UI: a progress artifact while it runs, a markdown one at its end."""
+
+import re
+from typing import Protocol
+from uuid import UUID
+
+from prefect.artifacts import create_markdown_artifact, create_progress_artifact, update_progress_artifact
+
+
+class EstimateLike(Protocol):
+    """A free energy with its error."""
+
+    @property
+    def value(self) -> float: ...
+
+    @property
+    def uncertainty(self) -> float | None: ...
+
+    @property
+    def units(self) -> str: ...
+
+
+class OutcomeLike(Protocol):
+    """How a run ended; see `execution.attempt.Outcome`, which this room does not know."""
+
+    @property
+    def task(self) -> str: ...
+
+    @property
+    def transformation(self) -> str: ...
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def status(self) -> str: ...
+
+    @property
+    def estimate(self) -> EstimateLike | None: ...
+
+    @property
+    def failures(self) -> tuple[str, ...]: ...
+
+    @property
+    def reason(self) -> str | None: ...
+
+
+def artifact_key(*parts: str) -> str:
+    """A key as Prefect allows it: lower-case letters, digits and dashes."""
+    return re.sub(r"[^a-z0-9]+", "-", "-".join(parts).lower()).strip("-")
+
+
+class PrefectReport:
+    """Reports the run of a Task as Prefect artifacts; call it from within the flow.
+
+    Parameters
+    ----------
+    task
+        ScopedKey of the Task.
+    """
+
+    def __init__(self, task: str) -> None:
+        self._key = artifact_key(task)
+        self._progress_id: UUID | None = None
+
+    def progress(self, units_done: int, units_total: int) -> None:
+        """So many of the units are finished."""
+        percent = 100.0 * units_done / units_total if units_total else 0.0
+        description = f"{units_done} of {units_total} ProtocolUnits"
+        if self._progress_id is None:
+            made = create_progress_artifact(percent, key=f"{self._key}-progress", description=description)
+            self._progress_id = made if isinstance(made, UUID) else None
+        else:
+            update_progress_artifact(self._progress_id, percent, description=description)
+
+    def outcome(self, outcome: OutcomeLike) -> None:
+        """The run is over."""
+        lines = [
+            f"# {outcome.name}",
+            "",
+            f"**{outcome.status}**: {self.summary(outcome)}",
+            "",
+            f"- Task `{outcome.task}`",
+            f"- Transformation `{outcome.transformation}`",
+        ]
+        if outcome.failures:
+            lines += ["", "Failed tries:", "", *(f"- `{failure}`" for failure in outcome.failures)]
+        if outcome.reason:
+            lines += ["", "```", outcome.reason, "```"]
+        create_markdown_artifact("\n".join(lines), key=f"{self._key}-result", description=outcome.name)
+
+    @staticmethod
+    def summary(outcome: OutcomeLike) -> str:
+        """The estimate in a line, or why there is none."""
+        estimate = outcome.estimate
+        if estimate is None:
+            return "; ".join(outcome.failures) or "no estimate"
+        error = "" if estimate.uncertainty is None else f" ± {estimate.uncertainty:.3f}"
+        return f"ΔG = {estimate.value:.3f}{error} {estimate.units}"

@@ -1,0 +1,140 @@
+"""Filling a work pool: claim the next Tasks, commit, then ask Prefect for their flow runs; and mending what broke.
+
+Everything here can be done by any number of dispatchers at once and again after a crash at any point.
+"""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+import structlog
+
+from alchemiscale_prefect.domain.attempts import Launch, Launched, Launcher, RunState
+from alchemiscale_prefect.store import queue
+from alchemiscale_prefect.store.database import Database
+from alchemiscale_prefect.store.queries import attempts
+
+log = structlog.get_logger(__name__)
+
+# a claim is launched by its own dispatcher within a moment; after this long another one takes it up
+LAUNCH_GRACE = timedelta(seconds=15)
+# how long a flow run may be silent before Prefect is asked what became of it
+ASK_AFTER = timedelta(seconds=30)
+BATCH = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """A work pool and how far to fill it.
+
+    Attributes
+    ----------
+    name
+        The Prefect work pool.
+    buffer
+        Flow runs kept waiting for a worker. Small, so that weights and priorities steer until the last moment.
+    max_in_flight
+        Flow runs waiting and running together.
+    start_timeout
+        How long a flow run may be Pending (its worker took it) without beginning.
+    max_losses
+        After so many losses in a row a Task is in error.
+    """
+
+    name: str
+    buffer: int
+    max_in_flight: int
+    start_timeout: timedelta = timedelta(minutes=15)
+    max_losses: int = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """What one pass of the dispatcher did."""
+
+    launched: int = 0
+    failed: int = 0
+    lost: int = 0
+    cancelled: int = 0
+
+
+def dispatch(database: Database, launcher: Launcher, pool: Pool) -> Pass:
+    """One pass: give up what is lost, stop what nobody wants, launch what is claimed, claim what fits."""
+    lost = give_up_expired(database, pool) + give_up_never_begun(database, launcher, pool)
+    cancelled = stop_unwanted(database, launcher, pool)
+    again = _launch(database, launcher, _unlaunched(database, pool))
+    fresh = _launch(database, launcher, claim(database, pool))
+    launched = [*again, *fresh]
+    failed = sum(item.flow_run_id is None for item in launched)
+    return Pass(len(launched) - failed, failed, lost, cancelled)
+
+
+def claim(database: Database, pool: Pool) -> tuple[Launch, ...]:
+    """Take Tasks off the queue for the pool's free slots, each with a committed attempt."""
+    with database.transaction() as connection:
+        if not queue.try_lock_pool(connection, pool.name):
+            return ()
+        load = queue.load(connection, pool.name)
+        room = min(pool.buffer - load.dispatched, pool.max_in_flight - load.in_flight)
+        return queue.claim(connection, pool.name, max(room, 0))
+
+
+def give_up_expired(database: Database, pool: Pool) -> int:
+    """Attempts whose run has not renewed its lease are lost; their Tasks wait again."""
+    with database.transaction() as connection:
+        expired = attempts.expired(connection)
+        if not expired:
+            return 0
+        tasks = attempts.lose(connection, expired, "its lease ran out", pool.max_losses, settled=False)
+    log.warning("attempts_lost", reason="lease", count=len(tasks))
+    return len(tasks)
+
+
+def give_up_never_begun(database: Database, launcher: Launcher, pool: Pool) -> int:
+    """Attempts whose flow run ended, vanished, or hangs in Pending before it began are lost."""
+    with database.transaction() as connection:
+        waiting = attempts.not_begun(connection, pool.name, ASK_AFTER)
+    if not waiting:
+        return 0
+    states = launcher.states([item.flow_run_id for item in waiting])
+    gone = [item for item in waiting if states[item.flow_run_id] in (RunState.ended, RunState.missing)]
+    stuck = [
+        item
+        for item in waiting
+        if states[item.flow_run_id] in (RunState.pending, RunState.running) and item.waited > pool.start_timeout
+    ]
+    lost = 0
+    for items, reason in ((gone, "its flow run ended before it began"), (stuck, "its flow run never began")):
+        if items:
+            with database.transaction() as connection:
+                pairs = [(item.task_id, item.n) for item in items]
+                lost += len(attempts.lose(connection, pairs, reason, pool.max_losses, settled=items is gone))
+            log.warning("attempts_lost", reason=reason, count=len(items))
+    return lost
+
+
+def stop_unwanted(database: Database, launcher: Launcher, pool: Pool) -> int:
+    """Have Prefect stop the flow runs of cancelled and lost attempts."""
+    with database.transaction() as connection:
+        flow_runs = attempts.unsettled(connection, pool.name, BATCH)
+    if flow_runs:
+        launcher.cancel(flow_runs)
+        with database.transaction() as connection:
+            attempts.settle(connection, flow_runs)
+    return len(flow_runs)
+
+
+def _unlaunched(database: Database, pool: Pool) -> tuple[Launch, ...]:
+    with database.transaction() as connection:
+        return attempts.unlaunched(connection, pool.name, LAUNCH_GRACE, BATCH)
+
+
+def _launch(database: Database, launcher: Launcher, launches: tuple[Launch, ...]) -> tuple[Launched, ...]:
+    if not launches:
+        return ()
+    launched = launcher.launch(launches)
+    with database.transaction() as connection:
+        attempts.record_launched(connection, launched)
+    for item in launched:
+        if item.flow_run_id is None:
+            log.error("launch_failed", task=item.attempt.task, attempt=item.attempt.n, error=item.error)
+    return launched

@@ -1,0 +1,284 @@
+"""What a compute flow run may do with its attempt: begin, checkpoint, heartbeat, finish.
+
+The lease in Postgres is the authority. Every write names the attempt and its lease owner; a run whose attempt was
+cancelled, lost or superseded is refused with `AttemptVoid`, and bytes it had stored before are orphans.
+"""
+
+import re
+import uuid
+from dataclasses import dataclass
+from datetime import timedelta
+
+from sqlalchemy import Connection
+
+from alchemiscale_prefect.domain.access import Principal
+from alchemiscale_prefect.domain.attempts import AttemptId, AttemptState
+from alchemiscale_prefect.domain.errors import AttemptVoid, InvalidInput, NotFound
+from alchemiscale_prefect.domain.keys import ScopedKey, check_gufe_key
+from alchemiscale_prefect.domain.tasks import TaskStatus
+from alchemiscale_prefect.store.database import Database
+from alchemiscale_prefect.store.objects.port import ObjectStore
+from alchemiscale_prefect.store.queries import attempts, checkpoints, objects, results
+from alchemiscale_prefect.store.queries.attempts import HeldAttempt
+from alchemiscale_prefect.store.queries.checkpoints import UnitRecord
+from alchemiscale_prefect.wire import compute as wire
+
+_RESULT_KEY = re.compile(r"[A-Za-z0-9_.]+-[A-Za-z0-9]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A compute flow run at work on an attempt.
+
+    Attributes
+    ----------
+    task, n
+        The attempt.
+    owner
+        The lease owner, ``<flow run id>/<run count>``.
+    """
+
+    task: ScopedKey
+    n: int
+    owner: str
+
+    @property
+    def attempt(self) -> AttemptId:
+        """The attempt by the Task's own key."""
+        return AttemptId(self.task.gufe_key, self.n)
+
+
+def begin(database: Database, principal: Principal, run: Run, body: wire.Begin, lease: timedelta) -> wire.Begun:
+    """Take the lease of an attempt and learn what to do.
+
+    Raises
+    ------
+    AttemptVoid
+        The attempt was cancelled, superseded, or is held by another run: the caller ends quietly.
+    NotAuthorized
+        The Task's scope is not the identity's.
+    """
+    principal.require(run.task.scope)
+    with database.transaction() as connection:
+        task_id = attempts.begin(
+            connection, run.attempt, owner=run.owner, flow_run_id=_flow_run_id(body), host=body.host, lease=lease
+        )
+        if task_id is None:
+            raise _void(run)
+        held = _hold(connection, run)
+        known = checkpoints.read(connection, task_id)
+        transformation = objects.summary(connection, held.transformation_id)
+        return wire.Begun(
+            transformation=str(ScopedKey.of(transformation.key, held.scope)),
+            transformation_chain=objects.chain(connection, held.transformation_id).decode(),
+            gufe_version=transformation.gufe_version,
+            extends=held.extends_id is not None,
+            checkpoint=None
+            if known is None
+            else wire.Checkpoint(
+                shared_id=known[0].shared_id,
+                units=[wire.StoredUnit(key=unit.key, unit_key=unit.unit_key, ok=unit.ok) for unit in known[1]],
+            ),
+            lease_seconds=lease.total_seconds(),
+        )
+
+
+def heartbeat(database: Database, principal: Principal, run: Run, body: wire.Heartbeat, lease: timedelta) -> None:
+    """Renew the lease; `AttemptVoid` if it is no longer the run's, which then must stop."""
+    principal.require(run.task.scope)
+    with database.transaction() as connection:
+        if not attempts.renew(connection, run.attempt, run.owner, lease, body.units_done, body.units_total):
+            raise _void(run)
+
+
+def store_dag(
+    database: Database, store: ObjectStore, principal: Principal, run: Run, shared_id: str, data: bytes
+) -> None:
+    """Keep the ProtocolDAG before its units run: unit keys are random, so a later attempt needs this very one."""
+    principal.require(run.task.scope)
+    location = f"{_folder(run.task)}/dag-{run.n}.zst"
+    _require_held(database, run)
+    store.put(location, data)
+    with database.transaction() as connection:
+        held = _hold(connection, run)
+        replaced = checkpoints.start(connection, held.task_id, location, shared_id)
+    store.delete(stale for stale in replaced if stale != location)
+
+
+def store_unit(
+    database: Database, store: ObjectStore, principal: Principal, run: Run, unit: wire.StoredUnit, data: bytes
+) -> None:
+    """Keep the result of one try of a ProtocolUnit, so that a lost worker costs one unit and not the whole DAG."""
+    principal.require(run.task.scope)
+    if _RESULT_KEY.fullmatch(unit.key) is None:
+        raise InvalidInput(f"{unit.key!r} is not the key of a unit result", field="unit_result")
+    location = f"{_folder(run.task)}/unit-{unit.key}.zst"
+    _require_held(database, run)
+    store.put(location, data)
+    with database.transaction() as connection:
+        held = _hold(connection, run)
+        if checkpoints.read(connection, held.task_id) is None:
+            raise InvalidInput("store the ProtocolDAG before its unit results", field="unit_result")
+        record = UnitRecord(unit.key, unit.unit_key, unit.ok, location)
+        checkpoints.add_unit(connection, held.task_id, run.n, record, len(data))
+
+
+def fetch_dag(database: Database, store: ObjectStore, principal: Principal, run: Run) -> bytes:
+    """The ProtocolDAG an earlier attempt kept; `NotFound` if there is none."""
+    principal.require(run.task.scope)
+    with database.transaction() as connection:
+        known = checkpoints.read(connection, _hold(connection, run).task_id)
+    if known is None:
+        raise NotFound(f"Task {run.task} has no checkpoint")
+    return store.get(known[0].dag_location)
+
+
+def fetch_unit(database: Database, store: ObjectStore, principal: Principal, run: Run, key: str) -> bytes:
+    """A unit result of the checkpoint; `NotFound` if it has no such."""
+    principal.require(run.task.scope)
+    with database.transaction() as connection:
+        known = checkpoints.read(connection, _hold(connection, run).task_id)
+    for unit in known[1] if known else ():
+        if unit.key == key:
+            return store.get(unit.location)
+    raise NotFound(f"the checkpoint of {run.task} has no unit result {key}")
+
+
+def fetch_extends(database: Database, store: ObjectStore, principal: Principal, run: Run) -> bytes:
+    """The latest ok ProtocolDAGResult of the Task this one extends; `NotFound` if there is none."""
+    principal.require(run.task.scope)
+    with database.transaction() as connection:
+        parent = _hold(connection, run).extends_id
+        location = None if parent is None else results.latest_ok_location(connection, parent)
+    if location is None:
+        raise NotFound(f"Task {run.task} extends no Task with an ok result")
+    return store.get(location)
+
+
+def store_result(
+    database: Database, store: ObjectStore, principal: Principal, run: Run, key: str, ok: bool, data: bytes
+) -> None:
+    """Keep the bytes of a ProtocolDAGResult; `finish` makes them count."""
+    principal.require(run.task.scope)
+    location = _result_location(_require_held(database, run), key, ok)
+    store.put(location, data)
+
+
+def finish(database: Database, store: ObjectStore, principal: Principal, run: Run, body: wire.Finish) -> wire.Finished:
+    """Record the outcome and the Task's new status in one transaction.
+
+    Saying it again, after the answer to the first time was lost, gives the same answer.
+
+    Raises
+    ------
+    AttemptVoid
+        The attempt is not the run's any more; the result does not count.
+    InvalidInput
+        The result it names was not stored, or ``ok`` without one.
+    """
+    principal.require(run.task.scope)
+    stale: list[str] = []
+    with database.transaction() as connection:
+        held = _hold(connection, run, states=(AttemptState.running, AttemptState.complete, AttemptState.error))
+        if held.state != AttemptState.running:
+            stored = attempts.result_of(connection, held)
+            return _finished(run, held.state == AttemptState.complete, None if stored is None else stored[0])
+        key = None
+        if body.result is not None:
+            key = _record_result(connection, store, principal, held, body)
+        elif body.ok:
+            raise InvalidInput("`ok` without a `result`; store the ProtocolDAGResult first", field="result")
+        attempts.end(connection, held, AttemptState.complete if body.ok else AttemptState.error, body.reason)
+        attempts.finish_task(connection, held, ok=body.ok, reason=body.reason)
+        stale = checkpoints.drop(connection, held.task_id)
+    store.delete(stale)
+    return _finished(run, body.ok, key)
+
+
+def release(database: Database, principal: Principal, run: Run, body: wire.Release, max_losses: int) -> None:
+    """Give an attempt back at once (the run was told to stop); the checkpoint stays for the next one."""
+    principal.require(run.task.scope)
+    with database.transaction() as connection:
+        held = _hold(connection, run)
+        attempts.end(connection, held, AttemptState.lost, body.reason)
+        attempts.wait_again(connection, [held.task_id], body.reason, max_losses)
+
+
+def _record_result(
+    connection: Connection, store: ObjectStore, principal: Principal, held: HeldAttempt, body: wire.Finish
+) -> str:
+    location = _result_location(_Placed.of(connection, held), body.result or "", body.ok)
+    size = store.size(location)
+    if size is None:
+        raise InvalidInput(f"the bytes of {body.result} were not stored; store them first", field="result")
+    key = f"ProtocolDAGResultRef-{uuid.uuid4().hex}"
+    attempts.insert_result(
+        connection,
+        held,
+        {
+            "key": key,
+            "ok": body.ok,
+            "protocol_dag_result_key": body.result,
+            "location": location,
+            "size": size,
+            "estimate": body.estimate,
+            "uncertainty": body.uncertainty,
+            "units": body.units,
+            "tracebacks": [item.model_dump() for item in body.tracebacks] or None,
+            "creator": principal.identifier,
+        },
+    )
+    return key
+
+
+@dataclass(frozen=True, slots=True)
+class _Placed:
+    """What a result's location is made of."""
+
+    held: HeldAttempt
+    transformation: str
+
+    @classmethod
+    def of(cls, connection: Connection, held: HeldAttempt) -> "_Placed":
+        return cls(held, objects.summary(connection, held.transformation_id).key)
+
+
+def _result_location(placed: _Placed, key: str, ok: bool) -> str:
+    scope = "/".join(part for part in placed.held.scope.to_tuple() if part is not None)
+    route = "results" if ok else "failures"
+    return f"protocoldagresult/{scope}/{placed.transformation}/{route}/{check_gufe_key(key)}/obj.json.zst"
+
+
+def _folder(task: ScopedKey) -> str:
+    return f"checkpoint/{task.org}/{task.campaign}/{task.project}/{task.gufe_key}"
+
+
+def _hold(connection: Connection, run: Run, states: tuple[AttemptState, ...] = (AttemptState.running,)) -> HeldAttempt:
+    held = attempts.hold(connection, run.attempt, run.owner)
+    if held is None or held.scope != run.task.scope or held.state not in states:
+        raise _void(run)
+    return held
+
+
+def _require_held(database: Database, run: Run) -> _Placed:
+    # before the bytes are stored: a fenced writer leaves as little as can be
+    with database.transaction() as connection:
+        return _Placed.of(connection, _hold(connection, run))
+
+
+def _flow_run_id(body: wire.Begin) -> uuid.UUID:
+    try:
+        return uuid.UUID(body.flow_run_id)
+    except ValueError as error:
+        raise InvalidInput(f"{body.flow_run_id!r} is not a flow run id (a UUID)", field="flow_run_id") from error
+
+
+def _void(run: Run) -> AttemptVoid:
+    return AttemptVoid(
+        f"attempt {run.n} of {run.task} is not (or no longer) this run's; it was cancelled, lost or superseded"
+    )
+
+
+def _finished(run: Run, ok: bool, key: str | None) -> wire.Finished:
+    result = None if key is None else str(ScopedKey.of(key, run.task.scope))
+    return wire.Finished(status=TaskStatus.complete if ok else TaskStatus.error, result=result)

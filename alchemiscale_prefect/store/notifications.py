@@ -1,0 +1,44 @@
+"""Waiting for a change of the queue: Postgres LISTEN."""
+
+import psycopg
+from sqlalchemy import Connection
+
+from alchemiscale_prefect.store.database import Database
+from alchemiscale_prefect.store.queue import CHANNEL
+
+
+class QueueListener:
+    """Hears of changes to the queue. One connection, taken on the first `wait` and renewed when it breaks."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._connection: Connection | None = None
+
+    def wait(self, seconds: float) -> bool:
+        """Wait until the queue changed, `seconds` at most; whether it did.
+
+        Several changes since the last call count as one. A broken connection is reported as a change, so that the
+        caller looks at the queue itself.
+        """
+        try:
+            heard = next(iter(self._listening().notifies(timeout=seconds, stop_after=1)), None)
+        except psycopg.OperationalError:
+            self.close()
+            return True
+        return heard is not None
+
+    def _listening(self) -> "psycopg.Connection[object]":
+        if self._connection is None:
+            self._connection = self._database.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+            self._connection.exec_driver_sql(f"listen {CHANNEL}")
+        driver = self._connection.connection.driver_connection
+        if not isinstance(driver, psycopg.Connection):
+            raise TypeError(f"expected a psycopg connection, not {type(driver).__name__}")
+        return driver
+
+    def close(self) -> None:
+        """Give the connection up; it does not go back to the pool, where it would go on listening."""
+        if self._connection is not None:
+            self._connection.invalidate()
+            self._connection.close()
+            self._connection = None

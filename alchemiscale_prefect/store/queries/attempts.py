@@ -1,0 +1,345 @@
+"""Attempts in the database: leases, fences, checkpoints, losses. Every write of a run carries (Task, number, owner)."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, bindparam, text
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.types import BigInteger, Integer, Uuid
+
+from alchemiscale_prefect.domain.attempts import AttemptId, Launch, Launched
+from alchemiscale_prefect.domain.scopes import Scope
+from alchemiscale_prefect.store import queue
+
+_TASK_NAME = "t.key || '-' || s.org || '-' || s.campaign || '-' || s.project"
+
+# `dispatched` with a flow run on record is begun by that flow run alone; before the dispatcher has written it down, by
+# the first that comes. A flow run that Prefect starts again under the same id may take its own lease over.
+_BEGIN = text(
+    """
+    update attempt a
+    set state = 'running', lease_owner = :owner, lease_expires_at = now() + :lease, host = :host,
+        flow_run_id = :flow_run, started_at = coalesce(a.started_at, now()),
+        launched_at = coalesce(a.launched_at, now())
+    from task t
+    where t.id = a.task_id and t.key = :task and a.n = :n and t.status in ('waiting', 'running')
+      and ((a.state = 'dispatched' and (a.flow_run_id is null or a.flow_run_id = :flow_run))
+           or (a.state = 'running' and a.flow_run_id = :flow_run
+               and (a.lease_expires_at < now() or a.lease_owner <> :owner)))
+    returning a.task_id
+    """
+).bindparams(bindparam("flow_run", type_=Uuid))
+
+_FENCE = text(
+    """
+    select a.task_id, a.n, a.state, t.key, t.transformation_id, t.scope_id, t.extends_id,
+           s.org, s.campaign, s.project
+    from attempt a join task t on t.id = a.task_id join scope s on s.id = t.scope_id
+    where t.key = :task and a.n = :n and a.lease_owner = :owner
+    for update of t, a
+    """
+)
+
+_RENEW = text(
+    """
+    update attempt a
+    set lease_expires_at = now() + :lease, units_done = :done, units_total = :total
+    from task t
+    where t.id = a.task_id and t.key = :task and a.n = :n and a.lease_owner = :owner and a.state = 'running'
+    returning a.task_id
+    """
+)
+
+
+@dataclass(frozen=True, slots=True)
+class HeldAttempt:
+    """The attempt a run holds the lease of; its Task and itself are locked for this transaction."""
+
+    task_id: int
+    n: int
+    state: str
+    task: str
+    transformation_id: int
+    scope_id: int
+    extends_id: int | None
+    scope: Scope
+
+
+@dataclass(frozen=True, slots=True)
+class NotBegun:
+    """An attempt whose flow run has not called ``begin``, and how long ago that flow run was made."""
+
+    flow_run_id: UUID
+    task_id: int
+    n: int
+    waited: timedelta
+
+
+def begin(
+    connection: Connection, attempt: AttemptId, *, owner: str, flow_run_id: UUID, host: str, lease: timedelta
+) -> int | None:
+    """Take the lease of an attempt; the id of its Task, or ``None`` if it may not run (any more).
+
+    `attempt.task` is the Task's own key, without the scope.
+    """
+    parameters = {
+        "task": attempt.task,
+        "n": attempt.n,
+        "owner": owner,
+        "flow_run": flow_run_id,
+        "host": host,
+        "lease": lease,
+    }
+    task_id = connection.execute(_BEGIN, parameters).scalar_one_or_none()
+    if task_id is not None:
+        connection.execute(
+            text(
+                "update task set status = 'running', status_changed_at = now(), reason = null "
+                "where id = :task and status = 'waiting'"
+            ),
+            {"task": task_id},
+        )
+    return task_id
+
+
+def renew(
+    connection: Connection, attempt: AttemptId, owner: str, lease: timedelta, units_done: int, units_total: int
+) -> bool:
+    """Renew a lease; False if it is no longer the caller's."""
+    parameters = {
+        "task": attempt.task,
+        "n": attempt.n,
+        "owner": owner,
+        "lease": lease,
+        "done": units_done,
+        "total": units_total,
+    }
+    return connection.execute(_RENEW, parameters).first() is not None
+
+
+def hold(connection: Connection, attempt: AttemptId, owner: str) -> HeldAttempt | None:
+    """Lock the attempt that `owner` began, whatever became of it since; ``None`` if it never did."""
+    row = connection.execute(_FENCE, {"task": attempt.task, "n": attempt.n, "owner": owner}).one_or_none()
+    if row is None:
+        return None
+    scope = Scope(row.org, row.campaign, row.project)
+    return HeldAttempt(
+        row.task_id, row.n, row.state, row.key, row.transformation_id, row.scope_id, row.extends_id, scope
+    )
+
+
+def end(connection: Connection, held: HeldAttempt, state: str, reason: str | None = None) -> None:
+    """Close an attempt that ends by itself; nothing is left to settle in Prefect."""
+    connection.execute(
+        text(
+            "update attempt set state = :state, ended_at = now(), reason = :reason, flow_run_settled = true "
+            "where task_id = :task and n = :n"
+        ),
+        {"task": held.task_id, "n": held.n, "state": state, "reason": reason},
+    )
+
+
+def record_launched(connection: Connection, launched: Sequence[Launched]) -> None:
+    """Write down which flow run was made for which attempt."""
+    done = [item for item in launched if item.flow_run_id is not None]
+    connection.execute(
+        text(
+            f"""
+            update attempt a set flow_run_id = given.flow_run_id, launched_at = now()
+            from unnest(:tasks, :ns, :runs) as given(name, n, flow_run_id), task t, scope s
+            where t.id = a.task_id and s.id = t.scope_id and t.key = split_part(given.name, '-', 1) || '-'
+                  || split_part(given.name, '-', 2) and {_TASK_NAME} = given.name
+              and a.n = given.n and a.flow_run_id is null
+            """  # noqa: S608  the interpolated text is a constant
+        ).bindparams(bindparam("ns", type_=ARRAY(Integer)), bindparam("runs", type_=ARRAY(Uuid))),
+        {
+            "tasks": [item.attempt.task for item in done],
+            "ns": [item.attempt.n for item in done],
+            "runs": [item.flow_run_id for item in done],
+        },
+    )
+
+
+def unlaunched(connection: Connection, pool: str, older_than: timedelta, limit: int) -> tuple[Launch, ...]:
+    """Attempts committed but without a flow run: the dispatcher that claimed them failed or died in between."""
+    rows = connection.execute(
+        text(
+            f"""
+            select {_TASK_NAME} as name, a.n, a.tags
+            from attempt a join task t on t.id = a.task_id join scope s on s.id = t.scope_id
+            where a.pool = :pool and a.state = 'dispatched' and a.flow_run_id is null
+              and a.created_at < now() - :age
+            order by a.created_at limit :limit
+            """  # noqa: S608  the interpolated text is a constant
+        ),
+        {"pool": pool, "age": older_than, "limit": limit},
+    )
+    return tuple(Launch(AttemptId(row.name, row.n), tuple(row.tags)) for row in rows)
+
+
+def not_begun(connection: Connection, pool: str, older_than: timedelta) -> tuple[NotBegun, ...]:
+    """Attempts whose flow run was made more than `older_than` ago and has not begun."""
+    rows = connection.execute(
+        text(
+            "select flow_run_id, task_id, n, now() - launched_at as waited from attempt "
+            "where pool = :pool and state = 'dispatched' and flow_run_id is not null and launched_at < now() - :age"
+        ),
+        {"pool": pool, "age": older_than},
+    )
+    return tuple(NotBegun(row.flow_run_id, row.task_id, row.n, row.waited) for row in rows)
+
+
+def expired(connection: Connection) -> Sequence[tuple[int, int]]:
+    """Attempts whose lease ran out: (Task id, number), whatever their pool."""
+    rows = connection.execute(
+        text("select task_id, n from attempt where state = 'running' and lease_expires_at < now() order by task_id")
+    )
+    return [(row.task_id, row.n) for row in rows]
+
+
+def lose(
+    connection: Connection, attempts: Sequence[tuple[int, int]], reason: str, max_losses: int, *, settled: bool
+) -> tuple[int, ...]:
+    """Give attempts up as lost: their Tasks wait again, or are in error after `max_losses` losses in a row.
+
+    An attempt that has ended, or whose lease was renewed since it was looked at, is left alone.
+
+    Parameters
+    ----------
+    attempts
+        (Task id, number) of dispatched attempts, or of running ones whose lease has run out.
+    settled
+        Whether the flow run needs no cancelling in Prefect any more.
+
+    Returns
+    -------
+    tuple of int
+        The Tasks concerned.
+    """
+    queue.lock(connection, [task_id for task_id, _ in attempts])
+    rows = connection.execute(
+        text(
+            """
+            update attempt a
+            set state = 'lost', ended_at = now(), reason = :reason, flow_run_settled = :settled
+            from unnest(:tasks, :ns) as given(task_id, n)
+            where a.task_id = given.task_id and a.n = given.n
+              and (a.state = 'dispatched' or (a.state = 'running' and a.lease_expires_at < now()))
+            returning a.task_id
+            """
+        ).bindparams(bindparam("tasks", type_=ARRAY(BigInteger)), bindparam("ns", type_=ARRAY(Integer))),
+        {
+            "tasks": [task_id for task_id, _ in attempts],
+            "ns": [n for _, n in attempts],
+            "reason": reason,
+            "settled": settled,
+        },
+    )
+    tasks = tuple(row.task_id for row in rows)
+    wait_again(connection, tasks, reason, max_losses)
+    return tasks
+
+
+def wait_again(connection: Connection, task_ids: Sequence[int], reason: str, max_losses: int) -> None:
+    """After a loss: waiting, or in error when that happened `max_losses` times in a row."""
+    connection.execute(
+        text(
+            """
+            update task
+            set losses = losses + 1, status_changed_at = now(),
+                status = case when losses + 1 >= :max then 'error' else 'waiting' end,
+                reason = case when losses + 1 >= :max
+                              then 'lost ' || (losses + 1) || ' times in a row, the last time: ' || :reason
+                              else :reason end
+            where id = any(:tasks) and status in ('waiting', 'running')
+            """
+        ),
+        {"tasks": list(task_ids), "max": max_losses, "reason": reason},
+    )
+    queue.refresh(connection, task_ids)
+
+
+def cancel_live(connection: Connection, task_ids: Sequence[int], reason: str, *, dispatched_only: bool = False) -> None:
+    """Take the lease from the live attempts of Tasks; the run is told on its next heartbeat, Prefect by the dispatcher.
+
+    The caller has locked the Tasks and refreshes the queue afterwards.
+    """
+    connection.execute(
+        text(
+            "update attempt set state = 'cancelled', ended_at = now(), reason = :reason "
+            "where task_id = any(:tasks) and (state = 'dispatched' or (state = 'running' and not :dispatched_only))"
+        ),
+        {"tasks": list(task_ids), "reason": reason, "dispatched_only": dispatched_only},
+    )
+
+
+def unsettled(connection: Connection, pool: str, limit: int) -> tuple[UUID, ...]:
+    """Flow runs of cancelled and lost attempts that Prefect has not been told about."""
+    rows = connection.execute(
+        text(
+            "select flow_run_id from attempt where pool = :pool and state in ('cancelled', 'lost') "
+            "and flow_run_id is not null and not flow_run_settled limit :limit"
+        ),
+        {"pool": pool, "limit": limit},
+    )
+    return tuple(row.flow_run_id for row in rows)
+
+
+def settle(connection: Connection, flow_run_ids: Collection[UUID]) -> None:
+    """Prefect has been told."""
+    connection.execute(
+        text("update attempt set flow_run_settled = true where flow_run_id = any(:runs)").bindparams(
+            bindparam("runs", type_=ARRAY(Uuid))
+        ),
+        {"runs": list(flow_run_ids)},
+    )
+
+
+def insert_result(connection: Connection, held: HeldAttempt, values: Mapping[str, Any]) -> None:
+    """Record a ProtocolDAGResult of the held attempt; `values` are the columns of ``result`` beyond its keys."""
+    connection.execute(
+        text(
+            """
+            insert into result (key, scope_id, transformation_id, task_id, attempt, ok, protocol_dag_result_key,
+                                location, size, estimate, uncertainty, units, tracebacks, creator)
+            values (:key, :scope, :transformation, :task, :n, :ok, :protocol_dag_result_key,
+                    :location, :size, :estimate, :uncertainty, :units, :tracebacks, :creator)
+            """
+        ).bindparams(bindparam("tracebacks", type_=JSONB)),
+        {
+            "scope": held.scope_id,
+            "transformation": held.transformation_id,
+            "task": held.task_id,
+            "n": held.n,
+            **values,
+        },
+    )
+
+
+def result_of(connection: Connection, held: HeldAttempt) -> tuple[str, bool] | None:
+    """Key and ok of the result the held attempt stored, if it did."""
+    row = connection.execute(
+        text("select key, ok from result where task_id = :task and attempt = :n"),
+        {"task": held.task_id, "n": held.n},
+    ).one_or_none()
+    return None if row is None else (row.key, row.ok)
+
+
+def finish_task(connection: Connection, held: HeldAttempt, *, ok: bool, reason: str | None) -> None:
+    """Running → complete or error. A complete Task leaves every network; those that extend it may run."""
+    connection.execute(
+        text(
+            "update task set status = :status, status_changed_at = now(), reason = :reason, losses = 0 "
+            "where id = :task and status = 'running'"
+        ),
+        {"task": held.task_id, "status": "complete" if ok else "error", "reason": reason},
+    )
+    if ok:
+        connection.execute(text("delete from action where task_id = :task"), {"task": held.task_id})
+    children = connection.execute(
+        text("select id from task where extends_id = :task order by id for update"), {"task": held.task_id}
+    ).scalars()
+    queue.refresh(connection, [held.task_id, *children])
