@@ -1,0 +1,130 @@
+"""What the documentation names exists: files, headings, commands, make targets, settings."""
+
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+import typer.main
+
+from alchemiscale_prefect import settings
+from alchemiscale_prefect.cli import app
+from tests.architecture.project import PACKAGE, ROOMS, ROOT, project_files
+
+PAGES = [path for path in project_files("*.md") if path.name != "CHANGELOG.md"]
+TOP_LEVEL = {path.relative_to(ROOT).parts[0] for path in project_files()}
+PROGRAM = "alchemiscale-prefect"
+
+LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
+FENCE = re.compile(r"^(`{3,})[^\n]*\n.*?^\1\s*$", re.MULTILINE | re.DOTALL)
+CODE = re.compile(r"`([^`\n]+)`")
+
+
+def relative(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def anchors(page: Path) -> set[str]:
+    """The headings of a page, as they are linked to."""
+    titles = re.findall(r"^#+ (.+)$", FENCE.sub("", page.read_text()), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+def dead_links(page: Path) -> Iterator[str]:
+    for target in LINK.findall(FENCE.sub("", page.read_text())):
+        if re.match(r"[a-z]+:", target):
+            continue  # the web is not ours to check
+        name, _, anchor = target.partition("#")
+        linked = (page.parent / name).resolve() if name else page
+        if not linked.exists() or (anchor and anchor not in anchors(linked)):
+            yield target
+
+
+def commands(text: str) -> Iterator[list[str]]:
+    """Every call of our program that a page shows, in code blocks and in the running text."""
+    code = [match.group() for match in FENCE.finditer(text)] + CODE.findall(FENCE.sub("", text))
+    for block in code:
+        for line in block.replace("\\\n", " ").splitlines():
+            call = re.search(rf"(?:^|[\s/]){PROGRAM} ([^#|;&>`…]+)", line)
+            if (
+                call
+                and not line.lstrip().startswith("#")
+                and not re.search(r"(install|activate|create|name) ", line[: call.start(1)])
+            ):
+                yield shlex.split(call.group(1))
+
+
+def wrong_part(words: list[str]) -> str | None:
+    """The first word of a call that our program does not know."""
+    command: click.Command = typer.main.get_command(app)
+    for word in words:
+        if word.startswith("-"):
+            known = {option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)}
+            if word.partition("=")[0] not in known | {"--help"}:
+                return word
+        elif isinstance(command, click.Group):
+            if word not in command.commands:
+                return word
+            command = command.commands[word]
+    return None
+
+
+@pytest.mark.parametrize("page", PAGES, ids=relative)
+def test_links_lead_somewhere(page: Path) -> None:
+    assert list(dead_links(page)) == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=relative)
+def test_the_commands_on_a_page_exist(page: Path) -> None:
+    assert [words for words in commands(page.read_text()) if wrong_part(words)] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=relative)
+def test_the_make_targets_on_a_page_exist(page: Path) -> None:
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert set(re.findall(r"(?:^|`)make ([a-z]+)", page.read_text(), re.MULTILINE)) <= targets
+
+
+@pytest.mark.parametrize("page", PAGES, ids=relative)
+def test_the_files_on_a_page_exist(page: Path) -> None:
+    named = [code for code in CODE.findall(FENCE.sub("", page.read_text())) if re.fullmatch(r"[\w./-]+", code)]
+    in_the_tree = [code for code in named if "/" in code and code.split("/")[0] in TOP_LEVEL]
+    assert [code for code in in_the_tree if not (ROOT / code).exists()] == []
+
+
+def test_the_readme_shows_the_commands_of_the_first_ten_minutes() -> None:
+    readme = (ROOT / "README.md").read_text()
+    assert {"demo", "test"} <= set(re.findall(r"^make ([a-z]+)", readme, re.MULTILINE))
+    assert ["up"] in list(commands(readme))
+
+
+def test_the_map_has_every_room_and_every_room_has_what_the_map_says() -> None:
+    text = (ROOT / "docs" / "map.md").read_text()
+    assert {f"`{room}/`" for room in ROOMS} <= set(re.findall(r"`\w+/`", text))
+    modules = set(re.findall(r"^\| `(\w+\.py)`", text, re.MULTILINE))
+    assert all(list(PACKAGE.rglob(module)) for module in modules)
+
+
+def test_every_setting_is_in_the_reference() -> None:
+    page = (ROOT / "docs" / "reference" / "settings.md").read_text()
+    groups = [
+        value for value in vars(settings).values() if isinstance(value, type) and value.__module__ == settings.__name__
+    ]
+    names = {
+        f"{group.model_config.get('env_prefix', '')}{name}".upper()  # type: ignore[attr-defined]
+        for group in groups
+        for name in group.model_fields  # type: ignore[attr-defined]
+    }
+    assert len(names) > 20
+    assert {name for name in names if f"`{name}`" not in page} == set()
+
+
+def test_what_is_not_there_would_be_found(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("# A title\n[a](#a-title) [b](#no-title) [c](none.md)\n```\n[d](in-code.md)\n```\n")
+    assert list(dead_links(page)) == ["#no-title", "none.md"]
+    shown = list(commands(f"run `{PROGRAM} upp`, or\n```\n$ {PROGRAM} up --no-such-option 3  # a comment\n```\n"))
+    assert shown == [["up", "--no-such-option", "3"], ["upp"]]
+    assert [wrong_part(words) for words in shown] == ["--no-such-option", "upp"]
