@@ -1,0 +1,19 @@
+"""``alchemiscale-prefect api``."""
+
+from typing import Annotated
+
+import typer
+
+
+def command(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on.")] = 8675,
+    log_level: Annotated[str, typer.Option(help="critical, error, warning, info or debug.")] = "info",
+) -> None:
+    """Run the API server. Settings come from the environment (ALCHEMISCALE_…)."""
+    import uvicorn
+
+    from alchemiscale_prefect.api.app import create_app
+    from alchemiscale_prefect.bootstrap import make_system
+
+    uvicorn.run(create_app(make_system()), host=host, port=port, log_level=log_level, timeout_graceful_shutdown=10)

@@ -1,0 +1,63 @@
+"""A run that lost its lease is ended; one whose API is silent goes on while the lease lasts."""
+
+import threading
+import time
+
+from alchemiscale_prefect.domain.errors import AttemptVoid
+from alchemiscale_prefect.execution.lease import LeaseKeeper
+from alchemiscale_prefect.sdk.errors import AlchemiscaleConnectionError
+
+
+def test_renews_until_the_block_ends() -> None:
+    renewals: list[float] = []
+    with LeaseKeeper(lambda: renewals.append(time.monotonic()), 60.0, 0.02, lambda: None) as keeper:
+        time.sleep(0.3)
+    seen = len(renewals)
+    assert seen >= 3
+    assert not keeper.lost
+    time.sleep(0.1)
+    assert len(renewals) == seen, "renewed after the end"
+
+
+def test_renews_at_least_three_times_per_lease() -> None:
+    renewals: list[float] = []
+    with LeaseKeeper(lambda: renewals.append(time.monotonic()), 0.3, 1000.0, lambda: None):
+        time.sleep(0.45)
+    assert len(renewals) >= 2
+
+
+def test_a_void_attempt_is_lost_at_once() -> None:
+    lost = threading.Event()
+
+    def renew() -> None:
+        raise AttemptVoid("superseded")
+
+    with LeaseKeeper(renew, 60.0, 0.02, lost.set) as keeper:
+        assert lost.wait(5)
+    assert keeper.lost
+
+
+def test_a_silent_api_is_borne_until_the_lease_is_nearly_over() -> None:
+    lost = threading.Event()
+    began = time.monotonic()
+
+    def renew() -> None:
+        raise AlchemiscaleConnectionError("no answer")
+
+    with LeaseKeeper(renew, 1.0, 0.05, lost.set):
+        assert lost.wait(5)
+        lasted = time.monotonic() - began
+    assert 0.7 < lasted < 1.0
+
+
+def test_one_answer_in_time_makes_good_for_silence() -> None:
+    answers = iter([False, False, True] * 100)
+    lost = threading.Event()
+
+    def renew() -> None:
+        if not next(answers):
+            raise AlchemiscaleConnectionError("no answer")
+
+    with LeaseKeeper(renew, 2.0, 0.05, lost.set):
+        time.sleep(1.2)
+    assert not lost.is_set()
