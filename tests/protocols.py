@@ -17,6 +17,7 @@ import random
 import time
 from collections import Counter
 from collections.abc import Iterable
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any
 from uuid import uuid4
@@ -290,8 +291,8 @@ def salt_water(molarity: float, name: str) -> ChemicalSystem:
 
 def ligand(smiles: str, name: str) -> SmallMoleculeComponent:
     """A small molecule with one embedded conformer, the same at every call."""
-    from rdkit import Chem  # noqa: PLC0415 - only some tests need a molecule
-    from rdkit.Chem import AllChem  # noqa: PLC0415
+    from rdkit import Chem
+    from rdkit.Chem import AllChem
 
     molecule = Chem.AddHs(Chem.MolFromSmiles(smiles))
     AllChem.EmbedMolecule(molecule, randomSeed=7)
@@ -314,6 +315,6 @@ def chain_network(n_edges: int, protocol: Protocol | None = None, name: str = "c
     nodes = [salt_water(0.001 * index, f"{name} {index}") for index in range(n_edges + 1)]
     edges = [
         Transformation(stateA=before, stateB=after, protocol=protocol, name=f"{name} {index}")
-        for index, (before, after) in enumerate(zip(nodes, nodes[1:], strict=False))
+        for index, (before, after) in enumerate(pairwise(nodes))
     ]
     return AlchemicalNetwork(edges=[*edges, NonTransformation(system=nodes[0], protocol=protocol)], name=name)

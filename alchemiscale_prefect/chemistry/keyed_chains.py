@@ -226,7 +226,9 @@ def _as_text(text: bytes | str | list[Any]) -> str:
 def _loads(text: str, **options: Any) -> Any:
     try:
         return json.loads(text, **options)
-    except json.JSONDecodeError as error:
+    except InvalidKeyedChain:
+        raise
+    except ValueError as error:
         raise InvalidKeyedChain(f"the keyed chain is no JSON, or is truncated: {error}", field=_FIELD) from error
     except RecursionError as error:
         raise InvalidKeyedChain("the keyed chain is nested too deeply", field=_FIELD) from error
@@ -282,5 +284,7 @@ def _check_content(obj: GufeTokenizable, entry: keyed_chains.Entry, gufe_version
         _log.info("%s, written by gufe %s, is %s in gufe %s", entry.key, gufe_version, obj.key, GUFE_VERSION)
     else:
         raise InvalidKeyedChain(
-            f"the content of {entry.key} does not fit its key: it was changed after it was written", field=_FIELD
+            f"the content of {entry.key} does not fit its key: it was changed after it was written "
+            "(or was written by another version of gufe, which then must be given)",
+            field=_FIELD,
         )
