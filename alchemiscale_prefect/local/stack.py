@@ -158,6 +158,13 @@ class LocalStack:
         remember(self.layout.processes, list(self.processes.values()))
         return process
 
+    def start_api(self) -> StackProcess:
+        """Start the API server."""
+        port = str(self.config.api_port)
+        return self.start_process(
+            "api", *(sys.executable, "-m", "alchemiscale_prefect", "api", "--host", "127.0.0.1", "--port", port)
+        )
+
     def start_dispatcher(self, name: str = "dispatcher") -> StackProcess:
         """Start a dispatcher."""
         return self.start_process(name, sys.executable, "-m", "alchemiscale_prefect", "dispatch")
@@ -232,10 +239,7 @@ class LocalStack:
             "prefect-server",
             *(python, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(config.prefect_port)),
         )
-        self.start_process(
-            "api",
-            *(python, "-m", "alchemiscale_prefect", "api", "--host", "127.0.0.1", "--port", str(config.api_port)),
-        )
+        self.start_api()
         parts = list(self.processes.values())
         wait_until(lambda: _answers(f"{config.api_url}/ping"), parts, "the API", START_SECONDS)
         wait_until(lambda: _answers(f"{config.prefect_api_url}/health"), parts, "the Prefect server", START_SECONDS)

@@ -70,6 +70,20 @@ class StoreDag(BaseModel):
     shared_id: str = Field(min_length=1, max_length=100)
 
 
+class StoreUnit(BaseModel):
+    """Query of ``PUT units``."""
+
+    unit_key: str = Field(min_length=1, max_length=300)
+    ok: bool
+
+
+class StoreResult(BaseModel):
+    """Query of ``PUT result``: the key of the ProtocolDAGResult, and whether it is ok."""
+
+    key: str = Field(min_length=1, max_length=300)
+    ok: bool
+
+
 class UnitTraceback(BaseModel):
     """Why a ProtocolUnit failed."""
 

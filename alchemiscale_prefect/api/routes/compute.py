@@ -1,0 +1,111 @@
+"""What compute flow runs call. Bodies that are bytes (zstd keyed chains) are taken and given as they are."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Header, Query, Response
+
+from alchemiscale_prefect.api.auth import ComputePrincipal
+from alchemiscale_prefect.api.body import Bytes
+from alchemiscale_prefect.api.dependencies import CurrentSystem
+from alchemiscale_prefect.domain.keys import ScopedKey
+from alchemiscale_prefect.services import runs
+from alchemiscale_prefect.services.runs import Run
+from alchemiscale_prefect.wire import compute as wire
+from alchemiscale_prefect.wire import paths
+
+router = APIRouter(tags=["compute"])
+
+BYTES = "application/octet-stream"
+_NO_CONTENT = 204
+
+
+def current_run(task: str, n: int, owner: Annotated[str, Header(alias=wire.LEASE_OWNER, max_length=200)]) -> Run:
+    """Who writes, from the path and the header."""
+    return Run(ScopedKey.from_str(task), n, owner)
+
+
+CurrentRun = Annotated[Run, Depends(current_run)]
+
+
+@router.post(paths.COMPUTE_BEGIN)
+def begin(system: CurrentSystem, principal: ComputePrincipal, run: CurrentRun, body: wire.Begin) -> wire.Begun:
+    """Take the lease of an attempt."""
+    return runs.begin(system.database, principal, run, body, system.api.lease)
+
+
+@router.post(paths.COMPUTE_HEARTBEAT, status_code=_NO_CONTENT)
+def heartbeat(system: CurrentSystem, principal: ComputePrincipal, run: CurrentRun, body: wire.Heartbeat) -> None:
+    """Renew the lease."""
+    runs.heartbeat(system.database, principal, run, body, system.api.lease)
+
+
+@router.put(paths.COMPUTE_DAG, status_code=_NO_CONTENT)
+def store_dag(
+    system: CurrentSystem,
+    principal: ComputePrincipal,
+    run: CurrentRun,
+    query: Annotated[wire.StoreDag, Query()],
+    data: Bytes,
+) -> None:
+    """Keep the ProtocolDAG."""
+    runs.store_dag(system.database, system.objects, principal, run, query.shared_id, data)
+
+
+@router.get(paths.COMPUTE_DAG, response_class=Response)
+def fetch_dag(system: CurrentSystem, principal: ComputePrincipal, run: CurrentRun) -> Response:
+    """The ProtocolDAG of the checkpoint."""
+    return _bytes(runs.fetch_dag(system.database, system.objects, principal, run))
+
+
+@router.put(paths.COMPUTE_UNIT, status_code=_NO_CONTENT)
+def store_unit(
+    system: CurrentSystem,
+    principal: ComputePrincipal,
+    run: CurrentRun,
+    unit_result: str,
+    query: Annotated[wire.StoreUnit, Query()],
+    data: Bytes,
+) -> None:
+    """Keep a unit result."""
+    unit = wire.StoredUnit(key=unit_result, unit_key=query.unit_key, ok=query.ok)
+    runs.store_unit(system.database, system.objects, principal, run, unit, data)
+
+
+@router.get(paths.COMPUTE_UNIT, response_class=Response)
+def fetch_unit(system: CurrentSystem, principal: ComputePrincipal, run: CurrentRun, unit_result: str) -> Response:
+    """A unit result of the checkpoint."""
+    return _bytes(runs.fetch_unit(system.database, system.objects, principal, run, unit_result))
+
+
+@router.get(paths.COMPUTE_EXTENDS, response_class=Response)
+def fetch_extends(system: CurrentSystem, principal: ComputePrincipal, run: CurrentRun) -> Response:
+    """The ProtocolDAGResult to extend."""
+    return _bytes(runs.fetch_extends(system.database, system.objects, principal, run))
+
+
+@router.put(paths.COMPUTE_RESULT, status_code=_NO_CONTENT)
+def store_result(
+    system: CurrentSystem,
+    principal: ComputePrincipal,
+    run: CurrentRun,
+    query: Annotated[wire.StoreResult, Query()],
+    data: Bytes,
+) -> None:
+    """Keep the bytes of the ProtocolDAGResult."""
+    runs.store_result(system.database, system.objects, principal, run, query.key, query.ok, data)
+
+
+@router.post(paths.COMPUTE_FINISH)
+def finish(system: CurrentSystem, principal: ComputePrincipal, run: CurrentRun, body: wire.Finish) -> wire.Finished:
+    """Record the outcome."""
+    return runs.finish(system.database, system.objects, principal, run, body)
+
+
+@router.post(paths.COMPUTE_RELEASE, status_code=_NO_CONTENT)
+def release(system: CurrentSystem, principal: ComputePrincipal, run: CurrentRun, body: wire.Release) -> None:
+    """Give the attempt back."""
+    runs.release(system.database, principal, run, body, system.api.max_losses)
+
+
+def _bytes(data: bytes) -> Response:
+    return Response(data, media_type=BYTES)
