@@ -1,0 +1,51 @@
+"""Alchemical free-energy networks executed by Prefect and kept in Postgres, with alchemiscale's SDK and wire.
+
+The names below are imported when they are first used: importing the package costs next to nothing.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from alchemiscale_prefect.domain.keys import ScopedKey
+    from alchemiscale_prefect.domain.networks import NetworkState as NetworkStateEnum
+    from alchemiscale_prefect.domain.scopes import Scope
+    from alchemiscale_prefect.domain.tasks import TaskStatus as TaskStatusEnum
+    from alchemiscale_prefect.sdk.client import AlchemiscaleClient
+    from alchemiscale_prefect.sdk.errors import AlchemiscaleClientError, AlchemiscaleConnectionError
+    from alchemiscale_prefect.sdk.results import ResultFormat
+
+__all__ = [
+    "AlchemiscaleClient",
+    "AlchemiscaleClientError",
+    "AlchemiscaleConnectionError",
+    "NetworkStateEnum",
+    "ResultFormat",
+    "Scope",
+    "ScopedKey",
+    "TaskStatusEnum",
+]
+
+_HOMES = {
+    "AlchemiscaleClient": ("sdk.client", "AlchemiscaleClient"),
+    "AlchemiscaleClientError": ("sdk.errors", "AlchemiscaleClientError"),
+    "AlchemiscaleConnectionError": ("sdk.errors", "AlchemiscaleConnectionError"),
+    "NetworkStateEnum": ("domain.networks", "NetworkState"),
+    "ResultFormat": ("sdk.results", "ResultFormat"),
+    "Scope": ("domain.scopes", "Scope"),
+    "ScopedKey": ("domain.keys", "ScopedKey"),
+    "TaskStatusEnum": ("domain.tasks", "TaskStatus"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module, attribute = _HOMES[name]
+    value = getattr(import_module(f"{__name__}.{module}"), attribute)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

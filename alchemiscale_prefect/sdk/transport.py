@@ -6,9 +6,11 @@ import os
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
+from itertools import islice
 from typing import Any, TypeVar
 
 import httpx
@@ -55,7 +57,7 @@ class Transport:
     connect_timeout_seconds
         How long to wait for a connection.
     max_workers
-        Requests in flight at once in `map`.
+        Requests in flight at once in `fan_out`.
 
     Raises
     ------
@@ -145,25 +147,22 @@ class Transport:
 
         return self._retried(send, idempotent)
 
-    def map(self, function: Callable[[Item], Value], items: Iterable[Item]) -> list[Value]:
-        """`function` of each item, several at once, in the order of `items`.
+    def fan_out(self, function: Callable[[Item], Value], items: Iterable[Item]) -> Iterator[Value]:
+        """`function` of each item, several at once, given in the order of `items`.
 
-        The first exception ends it: what has not begun is not begun, and the exception is raised.
+        It stays a few items ahead of the caller and no more, so that what waits to be taken stays small. An
+        exception is raised in its item's place and ends it; what has not begun then is not begun.
         """
-        todo = list(items)
-        if len(todo) < 2:
-            return [function(item) for item in todo]
-        with ThreadPoolExecutor(min(self.max_workers, len(todo)), thread_name_prefix="alchemiscale") as pool:
-            futures: list[Future[Value]] = [pool.submit(function, item) for item in todo]
-            try:
-                wait(futures, return_when=FIRST_EXCEPTION)
-                for future in futures:
-                    if future.done() and not future.cancelled() and (error := future.exception()) is not None:
-                        raise error
-            except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
-            return [future.result() for future in futures]
+        todo = iter(items)
+        pool = ThreadPoolExecutor(self.max_workers, thread_name_prefix="alchemiscale")
+        try:
+            begun = deque(pool.submit(function, item) for item in islice(todo, 2 * self.max_workers))
+            while begun:
+                value = begun.popleft().result()
+                begun.extend(pool.submit(function, item) for item in islice(todo, 1))
+                yield value
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
 
     def close(self) -> None:
         """Close the connections; a later request opens new ones."""

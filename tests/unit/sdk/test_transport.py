@@ -266,7 +266,7 @@ def test_a_bad_certificate_is_not_retried(monkeypatch: pytest.MonkeyPatch) -> No
     transport.close()
 
 
-def test_map_keeps_the_order_and_bounds_the_requests_in_flight(server: ScriptedServer) -> None:
+def test_fan_out_keeps_the_order_and_bounds_the_requests_in_flight(server: ScriptedServer) -> None:
     transport = Transport(server.url, "me", "secret", max_workers=3)
     running, most, lock = 0, 0, threading.Lock()
 
@@ -280,11 +280,23 @@ def test_map_keeps_the_order_and_bounds_the_requests_in_flight(server: ScriptedS
             running -= 1
         return n * n
 
-    assert transport.map(work, range(20)) == [n * n for n in range(20)]
+    assert list(transport.fan_out(work, range(20))) == [n * n for n in range(20)]
     assert 1 < most <= 3
+    assert list(transport.fan_out(work, [])) == []
 
 
-def test_map_ends_with_the_first_error(server: ScriptedServer) -> None:
+def test_fan_out_stays_only_a_little_ahead_of_who_takes_the_values(server: ScriptedServer) -> None:
+    transport = Transport(server.url, "me", "secret", max_workers=2)
+    begun: list[int] = []
+    values = transport.fan_out(begun.append, range(100))
+    next(values)
+    time.sleep(0.05)
+    assert len(begun) == 5
+    values.close()  # type: ignore[attr-defined]
+    assert len(begun) == 5
+
+
+def test_fan_out_ends_with_an_error(server: ScriptedServer) -> None:
     transport = Transport(server.url, "me", "secret", max_workers=2)
     begun = []
 
@@ -295,7 +307,7 @@ def test_map_ends_with_the_first_error(server: ScriptedServer) -> None:
             raise KeyError("the second")
 
     with pytest.raises(KeyError, match="the second"):
-        transport.map(work, range(100))
+        list(transport.fan_out(work, range(100)))
     assert len(begun) < 10
 
 
