@@ -210,6 +210,7 @@ class LocalStack:
             "PREFECT_SERVER_SERVICES_CANCELLATION_CLEANUP_CANCELLING_TIMEOUT_SECONDS": "90",
             "PREFECT_WORKER_QUERY_SECONDS": "1",
             "PREFECT_CLI_PROMPT": "false",
+            "DO_NOT_TRACK": "1",
             **self.options.environment,
         }
 
@@ -265,7 +266,11 @@ class LocalStack:
                 (IdentityKind.user, USER, self.config.user_key),
                 (IdentityKind.compute, COMPUTE, self.config.compute_key),
             ):
-                identities.ensure(database, kind, identifier, key, everything)
+                try:
+                    identities.create(database, kind, identifier, key, everything)
+                except Conflict:
+                    # a later start; the folder's keys may have been made anew
+                    identities.set_key(database, kind, identifier, key)
         finally:
             database.close()
 
