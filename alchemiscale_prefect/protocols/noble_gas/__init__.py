@@ -1,0 +1,1 @@
+"""Free energies of noble gases and methane dissolved in a Lennard-Jones liquid."""
