@@ -14,6 +14,8 @@ from typing import Any
 
 from alchemiscale_prefect.domain.errors import InvalidKeyedChain
 
+MAX_KEY = 255
+MAX_MODULE = 1000
 REFERENCE = ":gufe-key:"
 VERSION = ":version:"
 
@@ -126,6 +128,11 @@ def _entry(item: object, position: int, field: str) -> Entry:
     prefix, dash, token = key.rpartition("-")
     if not dash or prefix != qualname or not token.isascii() or not token.isalnum():
         raise InvalidKeyedChain(f"{where}: key {key!r} is not '{qualname}-<token>'", field=field)
+    if len(key) > MAX_KEY or len(module) > MAX_MODULE or not (key.isprintable() and module.isprintable()):
+        raise InvalidKeyedChain(
+            f"{where}: a key has at most {MAX_KEY} characters and `__module__` {MAX_MODULE}, all of them printable",
+            field=field,
+        )
     return Entry(key, qualname, module, content, tuple(dict.fromkeys(_references(content, where, field))))
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from alchemiscale_prefect.domain.errors import InvalidInput, NotFound
+from alchemiscale_prefect.domain.errors import InvalidInput, NotFound, Unavailable
 from alchemiscale_prefect.store.objects.local import LocalObjectStore
 from alchemiscale_prefect.store.objects.port import ObjectStore
 
@@ -138,3 +138,10 @@ def test_puts_beside_deletes_in_one_folder_all_succeed(store):
     for thread in threads:
         thread.join()
     assert failures == []
+
+
+def test_a_folder_that_cannot_be_used_is_said_to_be_unavailable(tmp_path):
+    (tmp_path / "file").write_bytes(b"in the way")
+    store = LocalObjectStore(tmp_path / "file" / "objects")
+    with pytest.raises(Unavailable, match="object store"):
+        store.put("a/b", b"x")

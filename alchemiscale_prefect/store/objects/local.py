@@ -1,13 +1,15 @@
 """An object store in a folder."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 
 import obstore
+from obstore.exceptions import BaseError
 from obstore.store import LocalStore
 
-from alchemiscale_prefect.domain.errors import NotFound
+from alchemiscale_prefect.domain.errors import NotFound, Unavailable
 from alchemiscale_prefect.store.objects.port import check_location
 
 
@@ -33,23 +35,26 @@ class LocalObjectStore:
     def put(self, location: str, data: bytes) -> None:
         """See `ObjectStore.put`."""
         check_location(location)
-        obstore.put(self._store, location, data)
+        with _reached():
+            obstore.put(self._store, location, data)
 
     def get(self, location: str) -> bytes:
         """See `ObjectStore.get`."""
         check_location(location)
-        try:
-            return obstore.get(self._store, location).bytes().to_bytes()
-        except FileNotFoundError as error:
-            raise NotFound(f"nothing is kept at {location} in the object store") from error
+        with _reached():
+            try:
+                return obstore.get(self._store, location).bytes().to_bytes()
+            except FileNotFoundError as error:
+                raise NotFound(f"nothing is kept at {location} in the object store") from error
 
     def size(self, location: str) -> int | None:
         """See `ObjectStore.size`."""
         check_location(location)
-        try:
-            return obstore.head(self._store, location)["size"]
-        except FileNotFoundError:
-            return None
+        with _reached():
+            try:
+                return obstore.head(self._store, location)["size"]
+            except FileNotFoundError:
+                return None
 
     def exists(self, location: str) -> bool:
         """See `ObjectStore.exists`."""
@@ -58,7 +63,17 @@ class LocalObjectStore:
     def delete(self, locations: Iterable[str]) -> None:
         """See `ObjectStore.delete`."""
         for location in [check_location(location) for location in locations]:
-            try:
-                obstore.delete(self._store, location)
-            except FileNotFoundError:
-                continue
+            with _reached():
+                try:
+                    obstore.delete(self._store, location)
+                except FileNotFoundError:
+                    continue
+
+
+@contextmanager
+def _reached() -> Iterator[None]:
+    try:
+        yield
+    except (BaseError, OSError) as error:
+        # the first line says what is wrong, the others are for obstore's authors
+        raise Unavailable(f"the object store: {str(error).splitlines()[0]}") from error

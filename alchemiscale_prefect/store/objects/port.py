@@ -17,7 +17,8 @@ class ObjectStore(Protocol):
     """
 
     def put(self, location: str, data: bytes) -> None:
-        """Keep `data`, in place of what is there; `InvalidInput` if the location breaks the rules."""
+        """Keep `data`, in place of what is there; `InvalidInput` if the location breaks the rules, `Unavailable` if the
+        store cannot be used now (every method)."""
         ...
 
     def get(self, location: str) -> bytes:

@@ -1,0 +1,78 @@
+"""ProtocolDAGResults: which there are, their bytes, and the estimates kept beside them."""
+
+from alchemiscale_prefect.domain.access import Principal
+from alchemiscale_prefect.domain.errors import InvalidInput, NotFound
+from alchemiscale_prefect.domain.keys import ScopedKey
+from alchemiscale_prefect.services.networks import require_network, scoped
+from alchemiscale_prefect.store.database import Database
+from alchemiscale_prefect.store.objects.port import ObjectStore
+from alchemiscale_prefect.store.queries import results
+from alchemiscale_prefect.wire.networks import TransformationEstimate
+
+_OK = {"results": True, "failures": False}
+
+
+def of_transformation(database: Database, principal: Principal, transformation: ScopedKey, *, ok: bool) -> list[str]:
+    """Refs of a Transformation's results (`ok`) or failures, oldest first."""
+    principal.require(transformation.scope)
+    with database.transaction() as connection:
+        return scoped(results.of_transformation(connection, transformation, ok=ok), transformation.scope)
+
+
+def of_task(database: Database, principal: Principal, task: ScopedKey, *, ok: bool) -> list[str]:
+    """Refs of a Task's results (`ok`) or failures, oldest first."""
+    principal.require(task.scope)
+    with database.transaction() as connection:
+        return scoped(results.of_task(connection, task, ok=ok), task.scope)
+
+
+def get(
+    database: Database,
+    objects: ObjectStore,
+    principal: Principal,
+    transformation: ScopedKey,
+    route: str,
+    result: ScopedKey,
+) -> bytes:
+    """The bytes of a result, as the compute run stored them: a zstd-compressed keyed chain.
+
+    Parameters
+    ----------
+    route
+        ``"results"`` or ``"failures"``.
+
+    Raises
+    ------
+    NotFound
+        This Transformation has no such result, or no such failure.
+    """
+    if route not in _OK:
+        raise InvalidInput(f"`route` takes 'results' or 'failures', not '{route}'", field="route")
+    principal.require_all((transformation.scope, result.scope))
+    location = None
+    if result.scope == transformation.scope:
+        with database.transaction() as connection:
+            location = results.location(connection, result, transformation.gufe_key, ok=_OK[route])
+    if location is None:
+        raise NotFound("No such object in database", field="result")
+    return objects.get(location)
+
+
+def estimates(database: Database, principal: Principal, network: ScopedKey) -> list[TransformationEstimate]:
+    """One line per Transformation of a network, without fetching any result; `NotFound` if it is not there."""
+    principal.require(network.scope)
+    with database.transaction() as connection:
+        rows = results.estimates(connection, require_network(connection, network))
+    scope = network.scope
+    return [
+        TransformationEstimate(
+            transformation=f"{row.transformation}-{scope}",
+            name=row.name,
+            state_a=f"{row.state_a}-{scope}",
+            state_b=f"{row.state_b}-{scope}",
+            estimates=row.estimates,
+            uncertainties=row.uncertainties,
+            units=row.units,
+        )
+        for row in rows
+    ]

@@ -1,0 +1,200 @@
+"""gufe objects in the database: stored once per key and scope, given back as the chain of JSON texts."""
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import zstandard
+from sqlalchemy import Connection, bindparam, text
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.types import BigInteger, Text
+
+from alchemiscale_prefect.domain.errors import ContentConflict
+from alchemiscale_prefect.domain.keys import ScopedKey
+from alchemiscale_prefect.domain.scopes import Scope
+from alchemiscale_prefect.store.rows import copy_rows
+
+_LEVEL = 3
+
+IN_SCOPE = (
+    "o.key = :gufe_key and o.scope_id = "
+    "(select id from scope where org = :org and campaign = :campaign and project = :project)"
+)
+"""The object ``o`` of a ScopedKey, whose `to_dict` gives the parameters."""
+
+# an object's id is greater than those of all it refers to: the order of ids is dependencies first
+_CHAIN = text(
+    """
+    with recursive needed(id) as (
+        select cast(:root as bigint)
+        union
+        select r.referenced_id from needed n join gufe_reference r on r.object_id = n.id)
+    select o.key, o.content from needed n join gufe_object o on o.id = n.id order by o.id
+    """
+)
+
+_NETWORK_CHAIN = text(
+    """
+    select o.key, o.content
+    from unnest(:ids) with ordinality as given(id, n) join gufe_object o on o.id = given.id
+    order by given.n
+    """
+).bindparams(bindparam("ids", type_=ARRAY(BigInteger)))
+
+
+@dataclass(frozen=True, slots=True)
+class NewObject:
+    """A gufe object on its way into a scope.
+
+    Attributes
+    ----------
+    content
+        The keyed dict's JSON text.
+    digest
+        `domain.keyed_chains.digest` of it.
+    references
+        Keys of what it names directly.
+    """
+
+    key: str
+    qualname: str
+    module: str
+    name: str | None
+    content: bytes
+    digest: bytes
+    references: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What an object is called, and by whom it was written."""
+
+    key: str
+    qualname: str
+    name: str | None
+    gufe_version: str
+
+
+def id_of(connection: Connection, key: ScopedKey) -> int | None:
+    """The id of a gufe object."""
+    statement = text(f"select o.id from gufe_object o where {IN_SCOPE}")  # noqa: S608  the fragment is a constant
+    return connection.execute(statement, key.to_dict()).scalar_one_or_none()
+
+
+def ids_of(
+    connection: Connection, table: Literal["network", "transformation"], keys: Sequence[ScopedKey]
+) -> dict[str, int]:
+    """The id of each network or Transformation that is there, by its ScopedKey as a string."""
+    statement = text(
+        f"""
+        select given.name, kind.id
+        from unnest(:names, :keys, :orgs, :campaigns, :projects) as given(name, key, org, campaign, project)
+        join scope s using (org, campaign, project)
+        join gufe_object o on o.scope_id = s.id and o.key = given.key
+        join {table} kind on kind.id = o.id
+        """  # noqa: S608  the interpolated text is one of two constants
+    ).bindparams(*(bindparam(name, type_=ARRAY(Text)) for name in ("names", "keys", "orgs", "campaigns", "projects")))
+    given = {
+        "names": [str(key) for key in keys],
+        "keys": [key.gufe_key for key in keys],
+        "orgs": [key.org for key in keys],
+        "campaigns": [key.campaign for key in keys],
+        "projects": [key.project for key in keys],
+    }
+    return {row.name: row.id for row in connection.execute(statement, given)}
+
+
+def exists(connection: Connection, key: ScopedKey) -> bool:
+    """Whether there is a gufe object, Task or result of this name."""
+    tables = ("gufe_object", "task", "result")
+    selects = " union all ".join(f"select 1 from {table} o where {IN_SCOPE}" for table in tables)  # noqa: S608
+    return connection.execute(text(f"select 1 where exists ({selects})"), key.to_dict()).first() is not None
+
+
+def summary(connection: Connection, object_id: int) -> Summary:
+    """What the object with this id is called."""
+    row = connection.execute(
+        text("select key, qualname, name, gufe_version from gufe_object where id = :id"), {"id": object_id}
+    ).one()
+    return Summary(row.key, row.qualname, row.name, row.gufe_version)
+
+
+def chain(connection: Connection, object_id: int) -> bytes:
+    """The keyed chain of an object as JSON text: what was sent, never decoded, a network's in the client's order."""
+    ids = connection.execute(text("select chain from network where id = :id"), {"id": object_id}).scalar_one_or_none()
+    if ids is None:
+        rows = connection.execute(_CHAIN, {"root": object_id})
+    else:
+        rows = connection.execute(_NETWORK_CHAIN, {"ids": ids})
+    decompress = zstandard.ZstdDecompressor().decompress
+    return b"[" + b",".join(b"[%b,%b]" % (json.dumps(key).encode(), decompress(text_)) for key, text_ in rows) + b"]"
+
+
+def store(
+    connection: Connection, scope: Scope, scope_id: int, objects: Sequence[NewObject], gufe_version: str
+) -> dict[str, int]:
+    """Keep a chain's objects; those that the scope has already are left as they are.
+
+    The caller has entered the scope (`scopes.enter`), so that nobody else writes to it.
+
+    Parameters
+    ----------
+    objects
+        Dependencies first, each once.
+
+    Returns
+    -------
+    dict
+        The id of each by its key.
+
+    Raises
+    ------
+    ContentConflict
+        A key stands in the scope with other content.
+    """
+    ids = _known(connection, scope, scope_id, objects)
+    new = [obj for obj in objects if obj.key not in ids]
+    if new:
+        columns = {
+            "scope_id": "int4",
+            "key": "text",
+            "qualname": "text",
+            "module": "text",
+            "name": "text",
+            "content": "bytea",
+            "digest": "bytea",
+            "gufe_version": "text",
+        }
+        copy_rows(connection, "gufe_object", columns, _rows(scope_id, new, gufe_version))
+        rows = connection.execute(
+            text("select key, id from gufe_object where scope_id = :scope and key = any(:keys)"),
+            {"scope": scope_id, "keys": [obj.key for obj in new]},
+        )
+        ids.update((row.key, row.id) for row in rows)
+        references = ((ids[obj.key], ids[reference]) for obj in new for reference in obj.references)
+        copy_rows(connection, "gufe_reference", {"object_id": "int8", "referenced_id": "int8"}, references)
+    return ids
+
+
+def _known(connection: Connection, scope: Scope, scope_id: int, objects: Sequence[NewObject]) -> dict[str, int]:
+    rows = connection.execute(
+        text("select key, id, digest from gufe_object where scope_id = :scope and key = any(:keys)"),
+        {"scope": scope_id, "keys": [obj.key for obj in objects]},
+    )
+    known = {row.key: (row.id, bytes(row.digest)) for row in rows}
+    for obj in objects:
+        if obj.key in known and known[obj.key][1] != obj.digest:
+            raise ContentConflict(
+                f"{obj.key} already stands in scope {scope} with other content; a gufe key names one content only, so "
+                "one of the two was changed after gufe named it. Make the object anew, or use another scope",
+                field="network",
+            )
+    return {key: object_id for key, (object_id, _) in known.items()}
+
+
+def _rows(scope_id: int, objects: Iterable[NewObject], gufe_version: str) -> Iterator[tuple[object, ...]]:
+    compress = zstandard.ZstdCompressor(level=_LEVEL).compress
+    for obj in objects:
+        content = compress(obj.content)
+        yield (scope_id, obj.key, obj.qualname, obj.module, obj.name, content, obj.digest, gufe_version)
