@@ -1,15 +1,18 @@
 """A real HTTP server on this machine that answers as a test scripts it."""
 
+import gzip
 import json
 import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from alchemiscale_prefect.sdk.client import AlchemiscaleClient
 from alchemiscale_prefect.sdk.retries import RetryPolicy
 from alchemiscale_prefect.sdk.transport import Transport
 
@@ -33,6 +36,11 @@ class Received:
     path: str
     headers: dict[str, str]
     body: bytes
+
+    def document(self) -> Any:
+        """The JSON body, decompressed; ``None`` if there is none."""
+        body = gzip.decompress(self.body) if self.headers.get("Content-Encoding") == "gzip" else self.body
+        return json.loads(body) if body else None
 
 
 class ScriptedServer:
@@ -62,6 +70,10 @@ class ScriptedServer:
     def expire_token(self) -> None:
         """From now on only a token from a later login is good."""
         self.valid_token = f"token-{self.logins + 1}"
+
+    def sent(self) -> list[tuple[str, str, Any]]:
+        """Method, path and decoded body of each request so far."""
+        return [(request.method, request.path, request.document()) for request in self.received]
 
     def next_answer(self, request: Received) -> Answer:
         with self._lock:
@@ -123,3 +135,12 @@ def transport(server: ScriptedServer) -> Iterator[Transport]:
     transport = Transport(server.url, "me", "secret", retry=QUICK)
     yield transport
     transport.close()
+
+
+@pytest.fixture
+def client(server: ScriptedServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[AlchemiscaleClient]:
+    for variable in ("ALCHEMISCALE_URL", "ALCHEMISCALE_ID", "ALCHEMISCALE_KEY"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("ALCHEMISCALE_ALLOWED_MODULES", "tests")
+    with AlchemiscaleClient(server.url, "me", "secret", cache_directory=tmp_path, max_retries=0) as client:
+        yield client
