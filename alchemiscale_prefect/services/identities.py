@@ -11,12 +11,11 @@ from functools import cache
 from threading import BoundedSemaphore
 
 from pwdlib import PasswordHash
-from sqlalchemy import Connection
 
 from alchemiscale_prefect.domain.access import IdentityKind, Principal
 from alchemiscale_prefect.domain.errors import Conflict, InvalidInput, NotAuthenticated, NotAuthorized, NotFound
 from alchemiscale_prefect.domain.scopes import Scope
-from alchemiscale_prefect.store.database import Database
+from alchemiscale_prefect.store.database import Connection, Database
 from alchemiscale_prefect.store.queries import identities
 
 MINIMUM_KEY = 8

@@ -6,8 +6,6 @@ Listings here and in the other areas give ScopedKeys as strings, which is what c
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
-from sqlalchemy import Connection
-
 from alchemiscale_prefect.domain.access import Principal
 from alchemiscale_prefect.domain.errors import InvalidInput, NotFound
 from alchemiscale_prefect.domain.keys import ScopedKey
@@ -16,7 +14,7 @@ from alchemiscale_prefect.domain.networks import NetworkState
 from alchemiscale_prefect.domain.scopes import Scope
 from alchemiscale_prefect.domain.tasks import check_weight
 from alchemiscale_prefect.store import queue
-from alchemiscale_prefect.store.database import Database
+from alchemiscale_prefect.store.database import Connection, Database
 from alchemiscale_prefect.store.queries import networks, objects, scopes
 from alchemiscale_prefect.store.queries.patterns import matching
 

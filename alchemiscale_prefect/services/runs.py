@@ -9,14 +9,12 @@ import uuid
 from dataclasses import dataclass
 from datetime import timedelta
 
-from sqlalchemy import Connection
-
 from alchemiscale_prefect.domain.access import Principal
 from alchemiscale_prefect.domain.attempts import AttemptId, AttemptState
 from alchemiscale_prefect.domain.errors import AttemptVoid, InvalidInput, NotFound
 from alchemiscale_prefect.domain.keys import ScopedKey, check_gufe_key
 from alchemiscale_prefect.domain.tasks import TaskStatus
-from alchemiscale_prefect.store.database import Database
+from alchemiscale_prefect.store.database import Connection, Database
 from alchemiscale_prefect.store.objects.port import ObjectStore
 from alchemiscale_prefect.store.queries import attempts, checkpoints, objects, results
 from alchemiscale_prefect.store.queries.attempts import HeldAttempt

@@ -2,8 +2,6 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection
-
 from alchemiscale_prefect.domain.access import Principal
 from alchemiscale_prefect.domain.errors import InvalidInput, NotFound
 from alchemiscale_prefect.domain.keys import ScopedKey
@@ -11,7 +9,7 @@ from alchemiscale_prefect.domain.scopes import Scope
 from alchemiscale_prefect.domain.tasks import TaskStatus, check_priority, check_user_settable, sources_of
 from alchemiscale_prefect.services.networks import scoped
 from alchemiscale_prefect.store import queue
-from alchemiscale_prefect.store.database import Database
+from alchemiscale_prefect.store.database import Connection, Database
 from alchemiscale_prefect.store.queries import actions, attempts, objects, scopes, tasks
 from alchemiscale_prefect.store.queries.tasks import TaskRow
 

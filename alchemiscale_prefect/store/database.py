@@ -14,6 +14,9 @@ MINIMUM_VERSION = 15
 # classes of SQLSTATE that mean: not your fault, try again (connection, resources, shutdown, serialisation, locks)
 _PASSING = ("08", "53", "57P", "40", "55P")
 
+# services hand a Connection from one query to the next; they take its name from here, and SQLAlchemy stays behind us
+__all__ = ["Connection", "Database"]
+
 
 class Database:
     """Postgres, reached by URL. Connects on first use.
