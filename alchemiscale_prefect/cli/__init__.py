@@ -8,14 +8,6 @@ import typer
 
 from alchemiscale_prefect.domain.errors import AlchemiscaleError
 
-app = typer.Typer(
-    name="alchemiscale-prefect",
-    help="Alchemical free-energy networks, executed by Prefect and kept in Postgres.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-)
-
 _COMMANDS = {
     "up": "run the whole system on this machine, until Ctrl-C",
     "demo": "run a real network on this machine and print its free energies",
@@ -26,20 +18,27 @@ _COMMANDS = {
 _GROUPS = {"db": "the database: upgrade, check", "identity": "who may log in, and to which scopes"}
 
 
-def _load() -> None:
-    # a command's file is imported when the command line is built, what it needs when it runs
+def build() -> typer.Typer:
+    """The command line. A command's file is imported here, what the command needs when it runs."""
+    app = typer.Typer(
+        name="alchemiscale-prefect",
+        help="Alchemical free-energy networks, executed by Prefect and kept in Postgres.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+    )
     for name, text in _COMMANDS.items():
         command: Callable[..., None] = importlib.import_module(f"{__name__}.{name}").command
         app.command(name, help=text[0].upper() + text[1:] + ".")(command)
     for name, text in _GROUPS.items():
         app.add_typer(importlib.import_module(f"{__name__}.{name}").app, name=name, help=text[0].upper() + text[1:])
+    return app
 
 
 def main() -> None:
     """Run the command line; an error of ours is a line on stderr and exit code 1, not a traceback."""
-    _load()
     try:
-        app()
+        build()()
     except AlchemiscaleError as error:
         sys.stderr.write(f"error: {error}\n")
         sys.exit(1)

@@ -4,13 +4,12 @@ import re
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-import click
 import pytest
 import typer.main
 
-from alchemiscale_prefect import settings
-from alchemiscale_prefect.cli import app
+from alchemiscale_prefect import cli, settings
 from tests.architecture.project import PACKAGE, ROOMS, ROOT, project_files
 
 PAGES = [path for path in project_files("*.md") if path.name != "CHANGELOG.md"]
@@ -42,32 +41,31 @@ def dead_links(page: Path) -> Iterator[str]:
             yield target
 
 
+def code(text: str) -> list[str]:
+    """The code blocks of a page, and what stands between backticks in its running text."""
+    return [match.group() for match in FENCE.finditer(text)] + CODE.findall(FENCE.sub("", text))
+
+
 def commands(text: str) -> Iterator[list[str]]:
     """Every call of our program that a page shows, in code blocks and in the running text."""
-    code = [match.group() for match in FENCE.finditer(text)] + CODE.findall(FENCE.sub("", text))
-    for block in code:
+    for block in code(text):
         for line in block.replace("\\\n", " ").splitlines():
-            call = re.search(rf"(?:^|[\s/]){PROGRAM} ([^#|;&>`…]+)", line)
-            if (
-                call
-                and not line.lstrip().startswith("#")
-                and not re.search(r"(install|activate|create|name) ", line[: call.start(1)])
-            ):
+            if call := re.match(rf"\s*(?:\$ )?(?:\S*/)?{PROGRAM} ([^#|;&>`…]+)", line):
                 yield shlex.split(call.group(1))
 
 
 def wrong_part(words: list[str]) -> str | None:
     """The first word of a call that our program does not know."""
-    command: click.Command = typer.main.get_command(app)
+    command: Any = typer.main.get_command(cli.build())
     for word in words:
         if word.startswith("-"):
             known = {option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)}
             if word.partition("=")[0] not in known | {"--help"}:
                 return word
-        elif isinstance(command, click.Group):
-            if word not in command.commands:
+        elif subcommands := getattr(command, "commands", None):
+            if word not in subcommands:
                 return word
-            command = command.commands[word]
+            command = subcommands[word]
     return None
 
 
@@ -84,7 +82,9 @@ def test_the_commands_on_a_page_exist(page: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=relative)
 def test_the_make_targets_on_a_page_exist(page: Path) -> None:
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    assert set(re.findall(r"(?:^|`)make ([a-z]+)", page.read_text(), re.MULTILINE)) <= targets
+    assert {
+        target for block in code(page.read_text()) for target in re.findall(r"^make ([a-z]+)", block, re.MULTILINE)
+    } <= targets
 
 
 @pytest.mark.parametrize("page", PAGES, ids=relative)
