@@ -13,6 +13,7 @@ reads, so it names the field and the fix.
     │   ├── ModuleNotAllowed    a keyed chain names a module outside the allow-list
     │   ├── InvalidGufeKey     (domain.keys)
     │   ├── UnknownState        a status or state that does not exist
+    │   ├── InvalidBody         a request that is not JSON, or lacks or mistakes a field
     │   └── BodyTooLarge
     ├── NotFound                no such object in the database
     ├── Conflict                the request contradicts what is stored
@@ -85,6 +86,12 @@ class UnknownState(InvalidInput):
     """A status or state outside its enumeration."""
 
     code = "unknown_state"
+
+
+class InvalidBody(InvalidInput):
+    """A request that is not JSON, or lacks or mistakes a field."""
+
+    code = "invalid_body"
 
 
 class BodyTooLarge(InvalidInput):

@@ -1,0 +1,50 @@
+"""The API server."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+from fastapi.middleware.gzip import GZipMiddleware
+
+from alchemiscale_prefect.api import auth, errors
+from alchemiscale_prefect.api.routes import (
+    chemicalsystems,
+    compute,
+    identities,
+    networks,
+    results,
+    scopes,
+    service,
+    tasks,
+    transformations,
+)
+from alchemiscale_prefect.bootstrap import System
+
+# results last, see there
+AREAS = (service, identities, scopes, networks, transformations, chemicalsystems, tasks, compute, results)
+
+
+def create_app(system: System) -> FastAPI:
+    """The ASGI app on `system`, which it closes when it shuts down.
+
+    Raises
+    ------
+    InvalidInput
+        The secret that signs tokens is too short.
+    """
+    auth.check_secret(system.api)
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        yield
+        system.close()
+
+    app = FastAPI(title="AlchemiscaleAPI", lifespan=lifespan)
+    app.state.system = system
+    app.state.login_limit = auth.LoginLimit(system.api.max_token_requests_per_minute)
+    # level 1: a keyed chain shrinks four times, and a network goes out three times as fast as at level 5
+    app.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=1)
+    errors.install(app)
+    for area in AREAS:
+        app.include_router(area.router)
+    return app

@@ -1,0 +1,50 @@
+"""Results and failures: which there are, and their bytes."""
+
+import json
+
+from fastapi import APIRouter, Response
+
+from alchemiscale_prefect.api.auth import UserPrincipal
+from alchemiscale_prefect.api.dependencies import CurrentSystem, Result, Task, Transformation
+from alchemiscale_prefect.services import results
+from alchemiscale_prefect.wire import paths
+
+router = APIRouter(tags=["results"])
+
+
+@router.get(paths.TRANSFORMATION_RESULTS)
+def get_transformation_results(
+    system: CurrentSystem, principal: UserPrincipal, transformation: Transformation
+) -> list[str]:
+    """Refs of a Transformation's results."""
+    return results.of_transformation(system.database, principal, transformation, ok=True)
+
+
+@router.get(paths.TRANSFORMATION_FAILURES)
+def get_transformation_failures(
+    system: CurrentSystem, principal: UserPrincipal, transformation: Transformation
+) -> list[str]:
+    """Refs of a Transformation's failures."""
+    return results.of_transformation(system.database, principal, transformation, ok=False)
+
+
+@router.get(paths.TASK_RESULTS)
+def get_task_results(system: CurrentSystem, principal: UserPrincipal, task: Task) -> list[str]:
+    """Refs of a Task's results."""
+    return results.of_task(system.database, principal, task, ok=True)
+
+
+@router.get(paths.TASK_FAILURES)
+def get_task_failures(system: CurrentSystem, principal: UserPrincipal, task: Task) -> list[str]:
+    """Refs of a Task's failures."""
+    return results.of_task(system.database, principal, task, ok=False)
+
+
+# its path takes every other one of three parts below /transformations, so it is mounted last
+@router.get(paths.PROTOCOL_DAG_RESULT, response_class=Response)
+def get_protocoldagresult(
+    system: CurrentSystem, principal: UserPrincipal, transformation: Transformation, route: str, result: Result
+) -> Response:
+    """The bytes of a ProtocolDAGResult: a list of one string, a character for each byte, as alchemiscale sends them."""
+    data = results.get(system.database, system.objects, principal, transformation, route, result)
+    return Response(json.dumps([data.decode("latin-1")], ensure_ascii=False).encode(), media_type="application/json")
