@@ -1,9 +1,14 @@
 """The only wiring: settings in, the system out."""
 
 from dataclasses import dataclass
+from datetime import timedelta
+from threading import Event
 
-from alchemiscale_prefect.settings import ApiSettings, DatabaseSettings, ObjectStoreSettings
+from alchemiscale_prefect.orchestration.launcher import PrefectLauncher
+from alchemiscale_prefect.services import dispatch, dispatcher
+from alchemiscale_prefect.settings import ApiSettings, DatabaseSettings, DispatchSettings, ObjectStoreSettings
 from alchemiscale_prefect.store.database import Database
+from alchemiscale_prefect.store.notifications import QueueListener
 from alchemiscale_prefect.store.objects.local import LocalObjectStore
 from alchemiscale_prefect.store.objects.port import ObjectStore
 
@@ -39,3 +44,25 @@ def make_system(
         objects=LocalObjectStore(object_settings.object_store),
         api=api or ApiSettings(),
     )
+
+
+def run_dispatcher(stop: Event) -> None:
+    """Dispatch, as the environment's settings say, until `stop` is set."""
+    settings = DispatchSettings()
+    database = make_database()
+    launcher = PrefectLauncher(settings.deployment)
+    pool = dispatch.Pool(
+        settings.pool,
+        settings.buffer,
+        settings.max_in_flight,
+        timedelta(seconds=settings.start_timeout_seconds),
+        settings.max_losses,
+    )
+    listener = QueueListener(database)
+    try:
+        dispatcher.run(
+            lambda: dispatch.dispatch(database, launcher, pool), listener, settings.dispatch_interval_seconds, stop
+        )
+    finally:
+        listener.close()
+        database.close()

@@ -8,10 +8,10 @@ app = typer.Typer(no_args_is_help=True)
 @app.command()
 def upgrade() -> None:
     """Bring the database at ALCHEMISCALE_DATABASE_URL to this version's schema."""
-    from alchemiscale_prefect.bootstrap import open_database
+    from alchemiscale_prefect.bootstrap import make_database
     from alchemiscale_prefect.store import schema
 
-    database = open_database()
+    database = make_database()
     database.version()
     schema.upgrade(database)
     typer.echo(f"schema {schema.revisions(database)[0]}")
@@ -20,10 +20,10 @@ def upgrade() -> None:
 @app.command()
 def check() -> None:
     """Say whether the database has the schema that this version needs; exit code 1 if not."""
-    from alchemiscale_prefect.bootstrap import open_database
+    from alchemiscale_prefect.bootstrap import make_database
     from alchemiscale_prefect.store import schema
 
-    database = open_database()
+    database = make_database()
     version = database.version()
     current, needed = schema.revisions(database)
     if current != needed:

@@ -6,9 +6,9 @@ import threading
 
 def command() -> None:
     """Run a dispatcher until it is told to stop. Settings come from the environment (ALCHEMISCALE_…, PREFECT_…)."""
-    from alchemiscale_prefect.bootstrap import make_dispatcher
+    from alchemiscale_prefect.bootstrap import run_dispatcher
 
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    make_dispatcher()(stop)
+    run_dispatcher(stop)

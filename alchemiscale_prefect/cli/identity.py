@@ -26,12 +26,12 @@ def add(
     key_stdin: Annotated[bool, typer.Option("--key-stdin", help="Read the key from standard input.")] = False,
 ) -> None:
     """Make an identity and print its key, which is shown this once."""
-    from alchemiscale_prefect.bootstrap import open_database
+    from alchemiscale_prefect.bootstrap import make_database
     from alchemiscale_prefect.services import identities
 
     scopes = [Scope.from_str(item) for item in scope]
     key = sys.stdin.readline().rstrip("\n") if key_stdin else secrets.token_urlsafe(32)
-    identities.create(open_database(), kind, identifier, key, scopes)
+    identities.create(make_database(), kind, identifier, key, scopes)
     typer.echo(f"{kind} identity {identifier}: {', '.join(map(str, scopes))}")
     if not key_stdin:
         typer.echo(f"key: {key}")
@@ -40,10 +40,10 @@ def add(
 @app.command("list")
 def list_identities(kind: Kind = IdentityKind.user) -> None:
     """Every identity of a kind, with its scopes."""
-    from alchemiscale_prefect.bootstrap import open_database
+    from alchemiscale_prefect.bootstrap import make_database
     from alchemiscale_prefect.services import identities
 
-    for known in identities.every(open_database(), kind):
+    for known in identities.every(make_database(), kind):
         state = " (disabled)" if known.disabled else ""
         typer.echo(f"{known.identifier}{state}: {', '.join(map(str, known.scopes))}")
 
@@ -51,19 +51,19 @@ def list_identities(kind: Kind = IdentityKind.user) -> None:
 @app.command("add-scope")
 def add_scope(identifier: Identifier, scope: Scopes, kind: Kind = IdentityKind.user) -> None:
     """Give an identity more scopes; they count from its next login."""
-    from alchemiscale_prefect.bootstrap import open_database
+    from alchemiscale_prefect.bootstrap import make_database
     from alchemiscale_prefect.services import identities
 
-    identities.add_scopes(open_database(), kind, identifier, [Scope.from_str(item) for item in scope])
+    identities.add_scopes(make_database(), kind, identifier, [Scope.from_str(item) for item in scope])
 
 
 @app.command("remove-scope")
 def remove_scope(identifier: Identifier, scope: Scopes, kind: Kind = IdentityKind.user) -> None:
     """Take scopes from an identity; they count from its next login."""
-    from alchemiscale_prefect.bootstrap import open_database
+    from alchemiscale_prefect.bootstrap import make_database
     from alchemiscale_prefect.services import identities
 
-    identities.remove_scopes(open_database(), kind, identifier, [Scope.from_str(item) for item in scope])
+    identities.remove_scopes(make_database(), kind, identifier, [Scope.from_str(item) for item in scope])
 
 
 @app.command()
@@ -73,7 +73,7 @@ def disable(
     undo: Annotated[bool, typer.Option("--undo", help="Let it log in again.")] = False,
 ) -> None:
     """Bar an identity from logging in."""
-    from alchemiscale_prefect.bootstrap import open_database
+    from alchemiscale_prefect.bootstrap import make_database
     from alchemiscale_prefect.services import identities
 
-    identities.set_disabled(open_database(), kind, identifier, not undo)
+    identities.set_disabled(make_database(), kind, identifier, not undo)
