@@ -76,7 +76,18 @@ def json_body(type_: Any) -> Callable[[bytes], Any]:
 def documented(type_: Any) -> dict[str, Any]:
     """What OpenAPI says of a route that takes `type_` through `json_body`; for ``openapi_extra``."""
     schema = TypeAdapter(type_).json_schema()
-    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": _inlined(schema, schema)}}}}
+
+
+def _inlined(node: Any, root: dict[str, Any]) -> Any:
+    # a reference is looked up from the top of the document, where there is no such definition
+    if isinstance(node, list):
+        return [_inlined(item, root) for item in node]
+    if not isinstance(node, dict):
+        return node
+    if "$ref" in node:
+        return _inlined(root["$defs"][node["$ref"].rpartition("/")[2]], root)
+    return {name: _inlined(value, root) for name, value in node.items() if name != "$defs"}
 
 
 def gunzip(file: Spool, limit: int) -> bytes:

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Header, Query, Response
 
 from alchemiscale_prefect.api.auth import ComputePrincipal
-from alchemiscale_prefect.api.body import Bytes
+from alchemiscale_prefect.api.body import Bytes, documented, json_body
 from alchemiscale_prefect.api.dependencies import CurrentSystem
 from alchemiscale_prefect.domain.keys import ScopedKey
 from alchemiscale_prefect.services import runs
@@ -27,14 +27,24 @@ def current_run(task: str, n: int, owner: Annotated[str, Header(alias=wire.LEASE
 CurrentRun = Annotated[Run, Depends(current_run)]
 
 
-@router.post(paths.COMPUTE_BEGIN)
-def begin(system: CurrentSystem, principal: ComputePrincipal, run: CurrentRun, body: wire.Begin) -> wire.Begun:
+@router.post(paths.COMPUTE_BEGIN, openapi_extra=documented(wire.Begin))
+def begin(
+    system: CurrentSystem,
+    principal: ComputePrincipal,
+    run: CurrentRun,
+    body: Annotated[wire.Begin, Depends(json_body(wire.Begin))],
+) -> wire.Begun:
     """Take the lease of an attempt."""
     return runs.begin(system.database, principal, run, body, system.api.lease)
 
 
-@router.post(paths.COMPUTE_HEARTBEAT, status_code=_NO_CONTENT)
-def heartbeat(system: CurrentSystem, principal: ComputePrincipal, run: CurrentRun, body: wire.Heartbeat) -> None:
+@router.post(paths.COMPUTE_HEARTBEAT, status_code=_NO_CONTENT, openapi_extra=documented(wire.Heartbeat))
+def heartbeat(
+    system: CurrentSystem,
+    principal: ComputePrincipal,
+    run: CurrentRun,
+    body: Annotated[wire.Heartbeat, Depends(json_body(wire.Heartbeat))],
+) -> None:
     """Renew the lease."""
     runs.heartbeat(system.database, principal, run, body, system.api.lease)
 
@@ -95,14 +105,24 @@ def store_result(
     runs.store_result(system.database, system.objects, principal, run, query.key, query.ok, data)
 
 
-@router.post(paths.COMPUTE_FINISH)
-def finish(system: CurrentSystem, principal: ComputePrincipal, run: CurrentRun, body: wire.Finish) -> wire.Finished:
+@router.post(paths.COMPUTE_FINISH, openapi_extra=documented(wire.Finish))
+def finish(
+    system: CurrentSystem,
+    principal: ComputePrincipal,
+    run: CurrentRun,
+    body: Annotated[wire.Finish, Depends(json_body(wire.Finish))],
+) -> wire.Finished:
     """Record the outcome."""
     return runs.finish(system.database, system.objects, principal, run, body)
 
 
-@router.post(paths.COMPUTE_RELEASE, status_code=_NO_CONTENT)
-def release(system: CurrentSystem, principal: ComputePrincipal, run: CurrentRun, body: wire.Release) -> None:
+@router.post(paths.COMPUTE_RELEASE, status_code=_NO_CONTENT, openapi_extra=documented(wire.Release))
+def release(
+    system: CurrentSystem,
+    principal: ComputePrincipal,
+    run: CurrentRun,
+    body: Annotated[wire.Release, Depends(json_body(wire.Release))],
+) -> None:
     """Give the attempt back."""
     runs.release(system.database, principal, run, body, system.api.max_losses)
 
