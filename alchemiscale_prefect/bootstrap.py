@@ -1,8 +1,12 @@
 """The only wiring: settings in, the system out."""
 
+import logging
+import sys
 from dataclasses import dataclass
 from datetime import timedelta
 from threading import Event
+
+import structlog
 
 from alchemiscale_prefect.orchestration.launcher import PrefectLauncher
 from alchemiscale_prefect.services import dispatch, dispatcher
@@ -24,6 +28,30 @@ class System:
     def close(self) -> None:
         """Give up what is held."""
         self.database.close()
+
+
+def configure_logs() -> None:
+    """Logs of a server process: one JSON object per line, readable text on a terminal.
+
+    Tracebacks never show the values of variables, which may be secrets (structlog's own default does).
+    """
+    terminal = sys.stderr.isatty()
+    render: list[structlog.typing.Processor] = (
+        [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
+        if terminal
+        else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+    )
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            *render,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
 
 
 def make_database(settings: DatabaseSettings | None = None) -> Database:

@@ -14,6 +14,7 @@ def command(
     import uvicorn
 
     from alchemiscale_prefect.api.app import create_app
-    from alchemiscale_prefect.bootstrap import make_system
+    from alchemiscale_prefect.bootstrap import configure_logs, make_system
 
+    configure_logs()
     uvicorn.run(create_app(make_system()), host=host, port=port, log_level=log_level, timeout_graceful_shutdown=10)

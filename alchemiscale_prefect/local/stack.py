@@ -207,6 +207,8 @@ class LocalStack:
             "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
             "PREFECT_SERVER_DATABASE_CONNECTION_URL": self.options.prefect_database_url
             or f"sqlite+aiosqlite:///{layout.prefect / 'prefect.db'}",
+            # it writes to every run that is due, for which SQLite has no room beside the others; we hold few such runs
+            "PREFECT_SERVER_SERVICES_LATE_RUNS_ENABLED": "false",
             "PREFECT_SERVER_SERVICES_CANCELLATION_CLEANUP_CANCELLING_TIMEOUT_SECONDS": "90",
             "PREFECT_WORKER_QUERY_SECONDS": "1",
             "PREFECT_CLI_PROMPT": "false",

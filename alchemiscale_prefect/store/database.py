@@ -46,6 +46,8 @@ class Database:
             pool_size=pool_size,
             max_overflow=pool_size,
             pool_pre_ping=True,
+            # values of a failed statement may be secrets, and errors are logged
+            hide_parameters=True,
             # a forgotten open transaction holds a snapshot, which hurts the queue most
             connect_args={"options": "-c timezone=utc -c idle_in_transaction_session_timeout=60000"},
         )
