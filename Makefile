@@ -48,7 +48,7 @@ bench: $(INSTALLED)  ## time to submit and fetch networks, beside bare JSON and 
 	@$(BIN)/python -m benchmarks.submit
 
 docs: $(INSTALLED)  ## the documentation, in site/
-	@$(BIN)/mkdocs build --strict --quiet
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 	@echo "site/index.html"
 
 lock: $(INSTALLED)  ## resolve requirements.lock from pyproject.toml; UPGRADE=1 takes the newest versions

@@ -10,6 +10,9 @@ import pytest
 import typer.main
 
 from alchemiscale_prefect import cli, settings
+from alchemiscale_prefect.api.app import AREAS
+from alchemiscale_prefect.api.errors import STATUS
+from alchemiscale_prefect.domain.errors import AlchemiscaleError
 from tests.architecture.project import PACKAGE, ROOMS, ROOT, project_files
 
 PAGES = [path for path in project_files("*.md") if path.name != "CHANGELOG.md"]
@@ -128,3 +131,25 @@ def test_what_is_not_there_would_be_found(tmp_path: Path) -> None:
     shown = list(commands(f"run `{PROGRAM} upp`, or\n```\n$ {PROGRAM} up --no-such-option 3  # a comment\n```\n"))
     assert shown == [["up", "--no-such-option", "3"], ["upp"]]
     assert [wrong_part(words) for words in shown] == ["--no-such-option", "upp"]
+
+
+def test_the_reference_of_the_http_api_has_every_route_and_no_other() -> None:
+    page = (ROOT / "docs" / "reference" / "http-api.md").read_text()
+    shown = set(re.findall(r"^\| ([A-Z]+) \| `([^`]+)`", page, re.MULTILINE))
+    served = {(method, route.path) for area in AREAS for route in area.router.routes for method in route.methods}
+    assert shown == served
+
+
+def test_the_reference_of_the_http_api_has_every_code_under_its_status() -> None:
+    page = (ROOT / "docs" / "reference" / "http-api.md").read_text()
+    rows = dict(re.findall(r"^\| (\d{3}) \| (.+) \|$", page, re.MULTILINE))
+    shown = {(status, code) for status, codes in rows.items() for code in re.findall(r"`([a-z_]+)`", codes)}
+    classes, found = [AlchemiscaleError], set()
+    while classes:
+        error = classes.pop()
+        classes += error.__subclasses__()
+        if not error.__module__.startswith("alchemiscale_prefect.domain."):
+            continue  # the client's own
+        status = next((STATUS[above] for above in error.__mro__ if above in STATUS), 500)
+        found.add((str(status), error.code))
+    assert shown == found
