@@ -1,5 +1,7 @@
 """What the demo shows: progress while it runs, free energies beside their references at the end."""
 
+import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rich.console import Console, Group
@@ -47,56 +49,80 @@ def progress_table(progress: "Progress", seconds: float) -> Group:
 
 def show(client: "AlchemiscaleClient", network: "ScopedKey", console: Console) -> bool:
     """Print the free energies, the cycle closures, and what failed; whether anything did."""
-    from alchemiscale_prefect.chemistry.results import estimate
-    from alchemiscale_prefect.protocols.demo import reference_values
-
-    references = reference_values()
+    rows = _free_energies(client, network)
     table = Table(title="Free energies in kJ/mol", title_justify="left")
-    for name, justify in (
-        ("Transformation", "left"),
-        ("repeats", "right"),
-        ("ΔG", "right"),
-        ("reference", "right"),
-        ("(ΔG − ref)/σ", "right"),
-    ):
-        table.add_column(name, justify=justify)  # type: ignore[arg-type]
-    edges: list[Edge] = []
-    gathered = client.get_network_results(network, visualize=False)
-    transformations = {key: client.get_transformation(key, visualize=False) for key in gathered}
-    for key, transformation in sorted(transformations.items(), key=lambda item: item[1].name):
-        result = gathered[key]
-        found = None if result is None else estimate(result)
-        if found is None:
-            table.add_row(
-                transformation.name, "0", "–", _with_error(*references.get(transformation.name, (None, None))), "–"
-            )
-            continue
-        error = found.uncertainty or 0.0
-        reference, reference_error = references.get(transformation.name, (None, None))
-        spread = (error**2 + (reference_error or 0.0) ** 2) ** 0.5
-        off = "–" if reference is None or spread == 0.0 else f"{(found.value - reference) / spread:+.1f}"
-        table.add_row(
-            transformation.name,
-            str(result.n_protocol_dag_results),
-            _with_error(found.value, error),
-            _with_error(reference, reference_error),
-            off,
-        )
-        if transformation.stateA != transformation.stateB:
-            edges.append(Edge(transformation.stateA.name, transformation.stateB.name, found.value, error))
+    table.add_column("Transformation")
+    for name in ("repeats", "ΔG", "reference", "(ΔG − reference)/σ"):
+        table.add_column(name, justify="right")
+    for row in rows:
+        deviation = "–" if row.deviation is None else f"{row.deviation:+.1f}"
+        found = _with_error(row.value, row.error)
+        table.add_row(row.name, str(row.repeats), found, _with_error(row.reference, row.reference_error), deviation)
     console.print(table)
+
     closures = Table(title="Cycle closures in kJ/mol: 0 within their error", title_justify="left")
     closures.add_column("cycle")
     closures.add_column("sum of ΔG", justify="right")
     closures.add_column("in σ", justify="right")
+    edges = [Edge(*row.states, row.value, row.error) for row in rows if row.value is not None and row.states]
     for closure in cycle_closures(edges):
-        sigmas = abs(closure.value) / closure.error if closure.error else 0.0
-        closures.add_row(" → ".join(closure.nodes), _with_error(closure.value, closure.error), f"{sigmas:.1f}")
+        sigmas = f"{abs(closure.value) / closure.error:.1f}" if closure.error else "–"
+        closures.add_row(" → ".join(closure.nodes), _with_error(closure.value, closure.error), sigmas)
     console.print(closures)
+
     failed = client.get_network_tasks(network, status=TaskStatus.error.value)
     for task in failed:
         console.print(f"[red]in error: {task}")
     return bool(failed)
+
+
+@dataclass(frozen=True, slots=True)
+class _FreeEnergy:
+    """A line of the table, in kJ/mol; `states` is ``None`` for a NonTransformation."""
+
+    name: str
+    states: tuple[str, str] | None
+    repeats: int
+    value: float | None
+    error: float
+    reference: float | None
+    reference_error: float
+
+    @property
+    def deviation(self) -> float | None:
+        """From the reference, in units of both errors together."""
+        spread = math.hypot(self.error, self.reference_error)
+        if self.value is None or self.reference is None or spread == 0.0:
+            return None
+        return (self.value - self.reference) / spread
+
+
+def _free_energies(client: "AlchemiscaleClient", network: "ScopedKey") -> list[_FreeEnergy]:
+    from alchemiscale_prefect.chemistry.base import ProtocolResult
+    from alchemiscale_prefect.chemistry.results import estimate
+    from alchemiscale_prefect.protocols.demo import reference_values
+
+    references = reference_values()
+    rows = []
+    for key, result in client.get_network_results(network, visualize=False).items():
+        transformation = client.get_transformation(key, visualize=False)
+        name = transformation.name or str(key)
+        reference, reference_error = references.get(name, (None, 0.0))
+        gathered = result if isinstance(result, ProtocolResult) else None
+        found = None if gathered is None else estimate(gathered)
+        states = (transformation.stateA, transformation.stateB)
+        rows.append(
+            _FreeEnergy(
+                name=name,
+                states=None if states[0] == states[1] else (states[0].name, states[1].name),
+                repeats=0 if gathered is None else gathered.n_protocol_dag_results,
+                value=None if found is None else found.value,
+                error=(found.uncertainty or 0.0) if found is not None else 0.0,
+                reference=reference,
+                reference_error=reference_error,
+            )
+        )
+    return sorted(rows, key=lambda row: row.name)
 
 
 def _with_error(value: float | None, error: float | None) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from alchemiscale_prefect.local.processes import tail
 from alchemiscale_prefect.local.stack import USER, LocalStack, StackOptions
 from alchemiscale_prefect.sdk.client import AlchemiscaleClient
 from tests.debian_postgres import prefect_postgres
@@ -23,7 +24,7 @@ def short_tmp() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def stack(short_tmp: Path) -> Iterator[LocalStack]:
+def stack(short_tmp: Path, request: pytest.FixtureRequest) -> Iterator[LocalStack]:
     with prefect_postgres(short_tmp / "prefect-postgres") as prefect_database_url:
         print(f"\nPrefect's server runs on {'Postgres' if prefect_database_url else 'SQLite'}")
         options = StackOptions(
@@ -41,6 +42,9 @@ def stack(short_tmp: Path) -> Iterator[LocalStack]:
         )
         with LocalStack(short_tmp / "stack", options) as running:
             yield running
+            if request.session.testsfailed:
+                for log in sorted(running.layout.logs.glob("*.log")):
+                    print(f"\n--- the end of {log.name}\n{tail(log, 60)}")
 
 
 @pytest.fixture(autouse=True)
