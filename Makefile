@@ -21,7 +21,7 @@ install: $(INSTALLED)  ## the locked dependencies and this package, editable, in
 $(INSTALLED): requirements.lock pyproject.toml
 	@if ! { [ -n "$(PYTHON)" ] && $(PYTHON) -c '$(USABLE)'; } 2>/dev/null; then \
 	    echo "alchemiscale-prefect needs Python 3.11, 3.12 or 3.13 with venv and pip (Debian: python3 and python3-venv);" \
-	         "found: '$(PYTHON)' $$(python3 --version 2>&1). Name one with: make PYTHON=/path/to/python3.11" >&2; exit 2; fi
+	         "tried: '$(PYTHON)'; python3 is $$(python3 --version 2>&1). Name one with: make PYTHON=/path/to/python3.11" >&2; exit 2; fi
 	@$(BIN)/python -c '$(USABLE)' 2>/dev/null || { rm -f $@; $(PYTHON) -m venv --clear $(VENV); }
 	@echo "Installing the locked dependencies into $(VENV) (1.2 GB, about two minutes; once) …"
 	@$(BIN)/python -m pip install -qq --no-input --disable-pip-version-check -r requirements.lock
