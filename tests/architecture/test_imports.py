@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from importlib.metadata import version
 
 import pytest
 
@@ -53,9 +54,12 @@ EVERY_MODULE = """
 import importlib, pkgutil
 import alchemiscale_prefect.{room} as room
 for module in pkgutil.walk_packages(room.__path__, room.__name__ + "."):
-    if ".migrations." not in module.name:  # Alembic runs those
+    if not any(part in module.name for part in {left_out}):
         importlib.import_module(module.name)
 """
+
+# Alembic runs the first; the second can be imported on gufe 0.4 only
+LEFT_OUT = [".migrations.", *([] if version("gufe").startswith("0.") else [".gufe04"])]
 
 
 def loaded_by(statement: str) -> set[str]:
@@ -78,7 +82,7 @@ def test_importing_the_package_or_a_room_loads_nothing_heavy(name: str) -> None:
 
 @pytest.mark.parametrize("room", sorted(NEVER_LOADED))
 def test_no_module_of_a_room_loads_what_the_room_must_do_without(room: str) -> None:
-    assert not loaded_by(EVERY_MODULE.format(room=room)) & NEVER_LOADED[room]
+    assert not loaded_by(EVERY_MODULE.format(room=room, left_out=LEFT_OUT)) & NEVER_LOADED[room]
 
 
 def test_the_public_names_come_lazily_and_without_a_server() -> None:
