@@ -8,6 +8,10 @@ the order of an index *is* that random order.
 
 import math
 
+LEAST_WEIGHT = 1e-6
+"""Lesser weights count as this one: draws of a weight of 1e-17 would eat up the digits of all that start from them, and
+those of the least doubles overflow."""
+
 
 def draw(weight: float, u: float, base: float = 0.0) -> float:
     """A contender's place in the race; smaller runs sooner.
@@ -15,7 +19,7 @@ def draw(weight: float, u: float, base: float = 0.0) -> float:
     Parameters
     ----------
     weight
-        Greater than 0; the chance to be next is proportional to it.
+        The chance to be next is proportional to it, from `LEAST_WEIGHT` on.
     u
         Uniform in [0, 1).
     base
@@ -29,4 +33,4 @@ def draw(weight: float, u: float, base: float = 0.0) -> float:
     """
     if weight <= 0.0:
         return math.inf
-    return base - math.log1p(-u) / weight
+    return base - math.log1p(-u) / max(weight, LEAST_WEIGHT)

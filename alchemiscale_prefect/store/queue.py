@@ -7,24 +7,29 @@ in the order of their ids, so that two changes never wait for each other in a ci
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import Connection, bindparam, text
+from sqlalchemy import Connection, Row, bindparam, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.types import BigInteger, Double
 
 from alchemiscale_prefect.domain.attempts import AttemptId, Launch
+from alchemiscale_prefect.domain.selection import LEAST_WEIGHT
 
 CHANNEL = "alchemiscale_queue"
+
+# draws in a row that may come to nothing before a claim is content with less: what a network has can be locked
+_MISSES = 3
 
 _LOCK = text("select id from task where id = any(:tasks) order by id for update")
 
 # the head of a (network, priority) is where a newcomer's draw starts, see domain.selection
 _ENQUEUE = text(
-    """
+    f"""
     insert into action (network_id, task_id, weight, priority, draw, queued)
     select :network, t.id, given.weight, t.priority,
            case when given.weight = 0 then 'infinity'
-                else coalesce(head.draw, 0) - ln(1 - random()) / given.weight end,
+                else coalesce(head.draw, 0) - ln(1 - random()) / greatest(given.weight, {LEAST_WEIGHT}) end,
            false
     from unnest(:tasks, :weights) as given(task_id, weight)
     join task t on t.id = given.task_id
@@ -33,44 +38,53 @@ _ENQUEUE = text(
         where a.network_id = :network and a.priority = t.priority and a.queued
         order by a.draw limit 1) head on true
     on conflict (network_id, task_id) do update set weight = excluded.weight, draw = excluded.draw
-    """
+    """  # noqa: S608  the interpolated text is a constant
 ).bindparams(bindparam("tasks", type_=ARRAY(BigInteger)), bindparam("weights", type_=ARRAY(Double)))
 
+# A Task that comes (back) to the queue never takes a place before its head, else the head, and with it every newcomer,
+# would go back in the order. One that had its turn before (its attempt was lost, or its error is mended) shares the head.
 _REFRESH = text(
-    """
+    f"""
     update action a
     set queued = fresh.queued, priority = fresh.priority, draw = fresh.draw
     from (
-        select a.network_id, a.task_id, t.priority,
-               case when t.priority = a.priority or a.weight = 0 then a.draw
-                    else coalesce(head.draw, 0) - ln(1 - random()) / a.weight end as draw,
-               t.status = 'waiting' and a.weight > 0
-               and (t.extends_id is null or parent.status = 'complete')
-               and not exists (
-                   select 1 from attempt
-                   where attempt.task_id = t.id and attempt.state in ('dispatched', 'running')) as queued
-        from action a
-        join task t on t.id = a.task_id
-        left join task parent on parent.id = t.extends_id
+        select due.network_id, due.task_id, due.priority, due.queued,
+               case when due.weight = 0 then due.draw
+                    when due.priority <> due.priority_was
+                        then coalesce(head.draw, 0) - ln(1 - random()) / greatest(due.weight, {LEAST_WEIGHT})
+                    when not due.queued or due.queued_was then due.draw
+                    when due.attempts > 0 then coalesce(head.draw, due.draw)
+                    else greatest(due.draw, head.draw) end as draw
+        from (
+            select a.network_id, a.task_id, a.weight, a.draw, a.priority as priority_was, a.queued as queued_was,
+                   t.priority, t.attempts,
+                   t.status = 'waiting' and a.weight > 0
+                   and (t.extends_id is null or parent.status = 'complete')
+                   and not exists (
+                       select 1 from attempt
+                       where attempt.task_id = t.id and attempt.state in ('dispatched', 'running')) as queued
+            from action a
+            join task t on t.id = a.task_id
+            left join task parent on parent.id = t.extends_id
+            where a.task_id = any(:tasks) offset 0) due
         left join lateral (
             select other.draw from action other
-            where t.priority <> a.priority
-              and other.network_id = a.network_id and other.priority = t.priority and other.queued
+            where other.network_id = due.network_id and other.priority = due.priority and other.queued
             order by other.draw limit 1) head on true
-        where a.task_id = any(:tasks)) fresh
+        where due.priority <> due.priority_was or due.queued <> due.queued_was) fresh
     where a.network_id = fresh.network_id and a.task_id = fresh.task_id
-      and (a.queued, a.priority) is distinct from (fresh.queued, fresh.priority)
-    """
+    """  # noqa: S608  the interpolated text is a constant
 ).bindparams(bindparam("tasks", type_=ARRAY(BigInteger)))
 
 # One statement picks and locks. A network by weight (an exponential race among those that have work), then the head
-# of its index. Both `offset 0` are fences: without them every network is probed. The action is locked beside the Task
-# so that a claim that lost the race reads `queued` anew. The Task is taken off every network it is actioned on.
+# of its index. Both `offset 0` are fences: without them every network is probed. The Task is locked first, as everybody
+# does, so what a claim skips it leaves unlocked; then the action, whose `queued` is read anew if the claim lost a race.
 _CLAIM = text(
-    """
+    f"""
     with net as materialized (
         select id from (
-            select id from network where weight > 0 order by -ln(1 - random()) / weight offset 0) n
+            select id from network where weight > 0
+            order by -ln(1 - random()) / greatest(weight, {LEAST_WEIGHT}) offset 0) n
         where exists (select 1 from action q where q.network_id = n.id and q.queued offset 0)
         limit 1),
     pick as materialized (
@@ -80,13 +94,11 @@ _CLAIM = text(
             where a.network_id = net.id and a.queued
             order by a.priority, a.draw
             limit 1
-            for update of a, t skip locked) q),
+            for update of t, a skip locked) q),
     claimed as (
         update task t set attempts = t.attempts + 1
         from pick where t.id = pick.task_id
-        returning t.id, t.key, t.attempts as n, t.scope_id, t.transformation_id, pick.network_id),
-    taken as (
-        update action a set queued = false from pick where a.task_id = pick.task_id and a.queued)
+        returning t.id, t.key, t.attempts as n, t.scope_id, t.transformation_id, pick.network_id)
     insert into attempt (task_id, n, pool, state, tags)
     select c.id, c.n, :pool, 'dispatched',
            to_jsonb(array[
@@ -99,8 +111,13 @@ _CLAIM = text(
     join gufe_object net_object on net_object.id = c.network_id
     join gufe_object tf_object on tf_object.id = c.transformation_id
     returning task_id, n, tags
-    """
+    """  # noqa: S608  the interpolated text is a constant
 )
+
+# A statement of its own, whose snapshot is younger than the lock on the Task: it sees the Task's actions on other
+# networks that were committed while the claim was under way. One left in the queue would be claimed, and refused by
+# uq_attempt_live, again and again.
+_TAKE = text("update action set queued = false where task_id = :task and queued")
 
 _IN_FLIGHT = text(
     """
@@ -177,11 +194,14 @@ def claim(connection: Connection, pool: str, count: int) -> tuple[Launch, ...]:
     tuple of Launch
         Fewer than `count` when the queue is empty, or its rest is locked by somebody else now.
     """
-    rows = []
-    for _ in range(count):
+    rows: list[Row[Any]] = []
+    misses = 0
+    while len(rows) < count and misses < _MISSES:
         row = connection.execute(_CLAIM, {"pool": pool}).one_or_none()
         if row is None:
-            break
+            misses += 1
+            continue
+        connection.execute(_TAKE, {"task": row.task_id})
         rows.append(row)
     names: dict[int, str] = {
         row.id: row.name for row in connection.execute(_NAMES, {"tasks": [row.task_id for row in rows]})
