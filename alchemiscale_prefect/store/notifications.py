@@ -1,10 +1,14 @@
 """Waiting for a change of the queue: Postgres LISTEN."""
 
 import psycopg
+import structlog
 from sqlalchemy import Connection
+from sqlalchemy.exc import SQLAlchemyError
 
 from alchemiscale_prefect.store.database import Database
 from alchemiscale_prefect.store.queue import CHANNEL
+
+log = structlog.get_logger(__name__)
 
 
 class QueueListener:
@@ -22,15 +26,21 @@ class QueueListener:
         """
         try:
             heard = next(iter(self._listening().notifies(timeout=seconds, stop_after=1)), None)
-        except psycopg.OperationalError:
+        except (psycopg.Error, SQLAlchemyError) as error:
+            log.warning("queue_listener_lost", error=str(error))
             self.close()
             return True
         return heard is not None
 
     def _listening(self) -> "psycopg.Connection[object]":
         if self._connection is None:
-            self._connection = self._database.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
-            self._connection.exec_driver_sql(f"listen {CHANNEL}")
+            connection = self._database.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+            try:
+                connection.exec_driver_sql(f"listen {CHANNEL}")
+            except SQLAlchemyError:
+                connection.close()
+                raise
+            self._connection = connection
         driver = self._connection.connection.driver_connection
         if not isinstance(driver, psycopg.Connection):
             raise TypeError(f"expected a psycopg connection, not {type(driver).__name__}")
