@@ -81,8 +81,8 @@ class Launcher(Protocol):
         """Ask for one flow run per launch, with its idempotency key; one answer per launch, in order."""
         ...
 
-    def cancel(self, flow_run_ids: Collection[UUID]) -> None:
-        """Have flow runs stopped; one that has ended is left as it is."""
+    def cancel(self, flow_run_ids: Collection[UUID]) -> frozenset[UUID]:
+        """Have flow runs stopped; those that will stop, have ended or are unknown. The others are to be asked again."""
         ...
 
     def states(self, flow_run_ids: Collection[UUID]) -> Mapping[UUID, RunState]:

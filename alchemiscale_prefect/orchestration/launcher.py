@@ -10,6 +10,8 @@ from prefect.client.schemas.objects import StateType
 
 from alchemiscale_prefect.domain.attempts import Launch, Launched, RunState
 
+_OVER = (RunState.ended, RunState.missing)
+
 T = TypeVar("T")
 
 # larger calls hold one transaction of the Prefect server for seconds
@@ -60,20 +62,32 @@ class PrefectLauncher:
         """
         return tuple(launched for batch in _batches(launches, CREATE_SIZE) for launched in self._create(batch))
 
-    def cancel(self, flow_run_ids: Collection[UUID]) -> None:
+    def cancel(self, flow_run_ids: Collection[UUID]) -> frozenset[UUID]:
         """Move flow runs to Cancelling, from where whoever runs them ends them.
 
-        Never straight to Cancelled: a running one would run on. One that has ended rejects the move, and one that is
-        only scheduled answers with a rejection whose state is Cancelled: both are as wanted.
+        Never straight to Cancelled: a running one would run on. One that is only scheduled answers with a rejection
+        whose state is Cancelled, as wanted.
+
+        Returns
+        -------
+        frozenset of UUID
+            Those that will stop, have ended or are unknown; the others are to be asked again.
         """
+        settled: set[UUID] = set(flow_run_ids)
         for batch in _batches(sorted(flow_run_ids), LOOK_UP_SIZE):
-            self._post(
+            answer = self._post(
                 "/flow_runs/bulk_set_state",
                 {
                     "flow_runs": {"id": {"any_": [str(flow_run_id) for flow_run_id in batch]}},
                     "state": {"type": StateType.CANCELLING.value, "name": "Cancelling"},
                 },
             )
+            # HTTP 200 can carry items that failed: ABORT is the answer of one that has ended, and of any error
+            settled -= {
+                UUID(item["flow_run_id"]) for item in answer["results"] if item["status"] not in ("ACCEPT", "REJECT")
+            }
+        unclear = set(flow_run_ids) - settled
+        return frozenset(settled | {run for run, state in self.states(unclear).items() if state in _OVER})
 
     def states(self, flow_run_ids: Collection[UUID]) -> Mapping[UUID, RunState]:
         """The state of each flow run asked for; `RunState.missing` if Prefect does not know it."""

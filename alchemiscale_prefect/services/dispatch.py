@@ -3,6 +3,7 @@
 Everything here can be done by any number of dispatchers at once and again after a crash at any point.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -12,6 +13,7 @@ from alchemiscale_prefect.domain.attempts import Launch, Launched, Launcher, Run
 from alchemiscale_prefect.store import queue
 from alchemiscale_prefect.store.database import Database
 from alchemiscale_prefect.store.queries import attempts
+from alchemiscale_prefect.store.queries.attempts import NotBegun
 
 log = structlog.get_logger(__name__)
 
@@ -35,7 +37,8 @@ class Pool:
     max_in_flight
         Flow runs waiting and running together.
     start_timeout
-        How long a flow run may be Pending (its worker took it) without beginning.
+        How long a flow run may be Pending (its worker took it) without beginning. How long it is Scheduled does not
+        matter: behind GPU runs that is hours.
     max_losses
         After so many losses in a row a Task is in error.
     """
@@ -97,30 +100,42 @@ def give_up_never_begun(database: Database, launcher: Launcher, pool: Pool) -> i
         return 0
     states = launcher.states([item.flow_run_id for item in waiting])
     gone = [item for item in waiting if states[item.flow_run_id] in (RunState.ended, RunState.missing)]
-    stuck = [
-        item
-        for item in waiting
-        if states[item.flow_run_id] in (RunState.pending, RunState.running) and item.waited > pool.start_timeout
-    ]
+    taken = [item for item in waiting if states[item.flow_run_id] in (RunState.pending, RunState.running)]
+    scheduled = [item for item in waiting if states[item.flow_run_id] is RunState.scheduled]
+    _note_pending(database, [item for item in taken if item.pending_for is None], pending=True)
+    _note_pending(database, [item for item in scheduled if item.pending_for is not None], pending=False)
+    stuck = [item for item in taken if item.pending_for is not None and item.pending_for > pool.start_timeout]
     lost = 0
     for items, reason in ((gone, "its flow run ended before it began"), (stuck, "its flow run never began")):
         if items:
             with database.transaction() as connection:
-                pairs = [(item.task_id, item.n) for item in items]
-                lost += len(attempts.lose(connection, pairs, reason, pool.max_losses, settled=items is gone))
+                lost += len(attempts.lose(connection, _pairs(items), reason, pool.max_losses, settled=items is gone))
             log.warning("attempts_lost", reason=reason, count=len(items))
     return lost
 
 
 def stop_unwanted(database: Database, launcher: Launcher, pool: Pool) -> int:
-    """Have Prefect stop the flow runs of cancelled and lost attempts."""
+    """Have Prefect stop the flow runs of cancelled and lost attempts; how many that settled."""
     with database.transaction() as connection:
-        flow_runs = attempts.unsettled(connection, pool.name, BATCH)
-    if flow_runs:
-        launcher.cancel(flow_runs)
+        unsettled = attempts.unsettled(connection, pool.name, BATCH)
+    if not unsettled:
+        return 0
+    stopped = launcher.cancel(list(unsettled))
+    with database.transaction() as connection:
+        attempts.settle(connection, [unsettled[flow_run_id] for flow_run_id in stopped])
+    if len(stopped) < len(unsettled):
+        log.warning("not_cancelled", count=len(unsettled) - len(stopped))
+    return len(stopped)
+
+
+def _note_pending(database: Database, items: Sequence[NotBegun], *, pending: bool) -> None:
+    if items:
         with database.transaction() as connection:
-            attempts.settle(connection, flow_runs)
-    return len(flow_runs)
+            attempts.set_pending(connection, _pairs(items), pending=pending)
+
+
+def _pairs(items: Sequence[NotBegun]) -> list[tuple[int, int]]:
+    return [(item.task_id, item.n) for item in items]
 
 
 def _unlaunched(database: Database, pool: Pool) -> tuple[Launch, ...]:

@@ -22,6 +22,8 @@ from alchemiscale_prefect.store.queries.checkpoints import UnitRecord
 from alchemiscale_prefect.wire import compute as wire
 
 _RESULT_KEY = re.compile(r"[A-Za-z0-9_.]+-[A-Za-z0-9]+")
+# finishing may be said again
+_FINISHING = (AttemptState.running, AttemptState.complete, AttemptState.error)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +35,7 @@ class Run:
     task, n
         The attempt.
     owner
-        The lease owner, ``<flow run id>/<run count>``.
+        The lease owner, ``<flow run id>/<run count>/<process>``.
     """
 
     task: ScopedKey
@@ -175,15 +177,16 @@ def finish(database: Database, store: ObjectStore, principal: Principal, run: Ru
         The result it names was not stored, or ``ok`` without one.
     """
     principal.require(run.task.scope)
+    size = _stored_size(database, store, run, body)
     stale: list[str] = []
     with database.transaction() as connection:
-        held = _hold(connection, run, states=(AttemptState.running, AttemptState.complete, AttemptState.error))
+        held = _hold(connection, run, _FINISHING)
         if held.state != AttemptState.running:
             stored = attempts.result_of(connection, held)
             return _finished(run, held.state == AttemptState.complete, None if stored is None else stored[0])
         key = None
         if body.result is not None:
-            key = _record_result(connection, store, principal, held, body)
+            key = _record_result(connection, principal, held, body, size)
         elif body.ok:
             raise InvalidInput("`ok` without a `result`; store the ProtocolDAGResult first", field="result")
         attempts.end(connection, held, AttemptState.complete if body.ok else AttemptState.error, body.reason)
@@ -202,11 +205,16 @@ def release(database: Database, principal: Principal, run: Run, body: wire.Relea
         attempts.wait_again(connection, [held.task_id], body.reason, max_losses)
 
 
+def _stored_size(database: Database, store: ObjectStore, run: Run, body: wire.Finish) -> int | None:
+    # outside of the transaction that finishes: nobody waits for a Task's lock while the object store answers
+    if body.result is None:
+        return None
+    return store.size(_result_location(_require_held(database, run, _FINISHING), body.result, body.ok))
+
+
 def _record_result(
-    connection: Connection, store: ObjectStore, principal: Principal, held: HeldAttempt, body: wire.Finish
+    connection: Connection, principal: Principal, held: HeldAttempt, body: wire.Finish, size: int | None
 ) -> str:
-    location = _result_location(_Placed.of(connection, held), body.result or "", body.ok)
-    size = store.size(location)
     if size is None:
         raise InvalidInput(f"the bytes of {body.result} were not stored; store them first", field="result")
     key = f"ProtocolDAGResultRef-{uuid.uuid4().hex}"
@@ -217,7 +225,7 @@ def _record_result(
             "key": key,
             "ok": body.ok,
             "protocol_dag_result_key": body.result,
-            "location": location,
+            "location": _result_location(_Placed.of(connection, held), body.result or "", body.ok),
             "size": size,
             "estimate": body.estimate,
             "uncertainty": body.uncertainty,
@@ -258,10 +266,10 @@ def _hold(connection: Connection, run: Run, states: tuple[AttemptState, ...] = (
     return held
 
 
-def _require_held(database: Database, run: Run) -> _Placed:
+def _require_held(database: Database, run: Run, states: tuple[AttemptState, ...] = (AttemptState.running,)) -> _Placed:
     # before the bytes are stored: a fenced writer leaves as little as can be
     with database.transaction() as connection:
-        return _Placed.of(connection, _hold(connection, run))
+        return _Placed.of(connection, _hold(connection, run, states))
 
 
 def _flow_run_id(body: wire.Begin) -> uuid.UUID:

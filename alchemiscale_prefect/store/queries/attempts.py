@@ -1,6 +1,6 @@
 """Attempts in the database: leases, fences, checkpoints, losses. Every write of a run carries (Task, number, owner)."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -11,27 +11,30 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.types import BigInteger, Integer, Uuid
 
 from alchemiscale_prefect.domain.attempts import AttemptId, Launch, Launched
+from alchemiscale_prefect.domain.keys import ScopedKey
 from alchemiscale_prefect.domain.scopes import Scope
 from alchemiscale_prefect.store import queue
 
 _TASK_NAME = "t.key || '-' || s.org || '-' || s.campaign || '-' || s.project"
 
 # `dispatched` with a flow run on record is begun by that flow run alone; before the dispatcher has written it down, by
-# the first that comes. A flow run that Prefect starts again under the same id may take its own lease over.
+# the first that comes. A flow run that Prefect starts again under the same id takes its own lease over; one that asks
+# twice, because the first answer was lost, is the same owner.
 _BEGIN = text(
     """
     update attempt a
     set state = 'running', lease_owner = :owner, lease_expires_at = now() + :lease, host = :host,
         flow_run_id = :flow_run, started_at = coalesce(a.started_at, now()),
         launched_at = coalesce(a.launched_at, now())
-    from task t
-    where t.id = a.task_id and t.key = :task and a.n = :n and t.status in ('waiting', 'running')
+    where a.task_id = :task and a.n = :n
       and ((a.state = 'dispatched' and (a.flow_run_id is null or a.flow_run_id = :flow_run))
-           or (a.state = 'running' and a.flow_run_id = :flow_run
-               and (a.lease_expires_at < now() or a.lease_owner <> :owner)))
+           or (a.state = 'running' and a.flow_run_id = :flow_run))
     returning a.task_id
     """
 ).bindparams(bindparam("flow_run", type_=Uuid))
+
+# (Task id, number) of several attempts
+_PAIRS = (bindparam("tasks", type_=ARRAY(BigInteger)), bindparam("ns", type_=ARRAY(Integer)))
 
 _FENCE = text(
     """
@@ -43,12 +46,14 @@ _FENCE = text(
     """
 )
 
+# also after `finish`: a heartbeat sent before its answer came must not look like a lost lease to the run
 _RENEW = text(
     """
     update attempt a
     set lease_expires_at = now() + :lease, units_done = :done, units_total = :total
     from task t
-    where t.id = a.task_id and t.key = :task and a.n = :n and a.lease_owner = :owner and a.state = 'running'
+    where t.id = a.task_id and t.key = :task and a.n = :n and a.lease_owner = :owner
+      and a.state in ('running', 'complete', 'error')
     returning a.task_id
     """
 )
@@ -70,12 +75,18 @@ class HeldAttempt:
 
 @dataclass(frozen=True, slots=True)
 class NotBegun:
-    """An attempt whose flow run has not called ``begin``, and how long ago that flow run was made."""
+    """An attempt whose flow run has not called ``begin``.
+
+    Attributes
+    ----------
+    pending_for
+        How long ago its flow run was first seen to have left the work pool's queue; ``None`` while it is in it.
+    """
 
     flow_run_id: UUID
     task_id: int
     n: int
-    waited: timedelta
+    pending_for: timedelta | None
 
 
 def begin(
@@ -85,23 +96,30 @@ def begin(
 
     `attempt.task` is the Task's own key, without the scope.
     """
+    # the Task first, as everybody does
+    task_id: int | None = connection.execute(
+        text("select id from task where key = :task and status in ('waiting', 'running') for update"),
+        {"task": attempt.task},
+    ).scalar_one_or_none()
+    if task_id is None:
+        return None
     parameters = {
-        "task": attempt.task,
+        "task": task_id,
         "n": attempt.n,
         "owner": owner,
         "flow_run": flow_run_id,
         "host": host,
         "lease": lease,
     }
-    task_id = connection.execute(_BEGIN, parameters).scalar_one_or_none()
-    if task_id is not None:
-        connection.execute(
-            text(
-                "update task set status = 'running', status_changed_at = now(), reason = null "
-                "where id = :task and status = 'waiting'"
-            ),
-            {"task": task_id},
-        )
+    if connection.execute(_BEGIN, parameters).one_or_none() is None:
+        return None
+    connection.execute(
+        text(
+            "update task set status = 'running', status_changed_at = now(), reason = null "
+            "where id = :task and status = 'waiting'"
+        ),
+        {"task": task_id},
+    )
     return task_id
 
 
@@ -145,20 +163,22 @@ def end(connection: Connection, held: HeldAttempt, state: str, reason: str | Non
 def record_launched(connection: Connection, launched: Sequence[Launched]) -> None:
     """Write down which flow run was made for which attempt."""
     done = [item for item in launched if item.flow_run_id is not None]
+    rows = connection.execute(
+        text("select key, id from task where key = any(:keys)"), {"keys": [_key(item.attempt.task) for item in done]}
+    )
+    ids: dict[str, int] = {row.key: row.id for row in rows}
+    queue.lock(connection, list(ids.values()))
     connection.execute(
         text(
-            f"""
+            """
             update attempt a set flow_run_id = given.flow_run_id, launched_at = now()
-            from unnest(:tasks, :ns, :runs) as given(name, n, flow_run_id), task t, scope s
-            where t.id = a.task_id and s.id = t.scope_id and t.key = split_part(given.name, '-', 1) || '-'
-                  || split_part(given.name, '-', 2) and {_TASK_NAME} = given.name
-              and a.n = given.n and a.flow_run_id is null
-            """  # noqa: S608  the interpolated text is a constant
-        ).bindparams(bindparam("ns", type_=ARRAY(Integer)), bindparam("runs", type_=ARRAY(Uuid))),
+            from unnest(:tasks, :ns, :runs) as given(task_id, n, flow_run_id)
+            where a.task_id = given.task_id and a.n = given.n and a.flow_run_id is null
+            """
+        ).bindparams(*_PAIRS, bindparam("runs", type_=ARRAY(Uuid))),
         {
-            "tasks": [item.attempt.task for item in done],
-            "ns": [item.attempt.n for item in done],
             "runs": [item.flow_run_id for item in done],
+            **_pairs([(ids[_key(item.attempt.task)], item.attempt.n) for item in done]),
         },
     )
 
@@ -184,12 +204,28 @@ def not_begun(connection: Connection, pool: str, older_than: timedelta) -> tuple
     """Attempts whose flow run was made more than `older_than` ago and has not begun."""
     rows = connection.execute(
         text(
-            "select flow_run_id, task_id, n, now() - launched_at as waited from attempt "
+            "select flow_run_id, task_id, n, now() - pending_since as pending_for from attempt "
             "where pool = :pool and state = 'dispatched' and flow_run_id is not null and launched_at < now() - :age"
         ),
         {"pool": pool, "age": older_than},
     )
-    return tuple(NotBegun(row.flow_run_id, row.task_id, row.n, row.waited) for row in rows)
+    return tuple(NotBegun(row.flow_run_id, row.task_id, row.n, row.pending_for) for row in rows)
+
+
+def set_pending(connection: Connection, attempts: Sequence[tuple[int, int]], *, pending: bool) -> None:
+    """Write down when attempts (Task id, number) were seen to leave the work pool's queue, or that they are back."""
+    queue.lock(connection, [task_id for task_id, _ in attempts])
+    connection.execute(
+        text(
+            """
+            update attempt a
+            set pending_since = case when :pending then coalesce(a.pending_since, now()) end
+            from unnest(:tasks, :ns) as given(task_id, n)
+            where a.task_id = given.task_id and a.n = given.n and a.state = 'dispatched'
+            """
+        ).bindparams(*_PAIRS),
+        {"pending": pending, **_pairs(attempts)},
+    )
 
 
 def expired(connection: Connection) -> Sequence[tuple[int, int]]:
@@ -230,13 +266,8 @@ def lose(
               and (a.state = 'dispatched' or (a.state = 'running' and a.lease_expires_at < now()))
             returning a.task_id
             """
-        ).bindparams(bindparam("tasks", type_=ARRAY(BigInteger)), bindparam("ns", type_=ARRAY(Integer))),
-        {
-            "tasks": [task_id for task_id, _ in attempts],
-            "ns": [n for _, n in attempts],
-            "reason": reason,
-            "settled": settled,
-        },
+        ).bindparams(*_PAIRS),
+        {"reason": reason, "settled": settled, **_pairs(attempts)},
     )
     tasks = tuple(row.task_id for row in rows)
     wait_again(connection, tasks, reason, max_losses)
@@ -276,25 +307,27 @@ def cancel_live(connection: Connection, task_ids: Sequence[int], reason: str, *,
     )
 
 
-def unsettled(connection: Connection, pool: str, limit: int) -> tuple[UUID, ...]:
-    """Flow runs of cancelled and lost attempts that Prefect has not been told about."""
+def unsettled(connection: Connection, pool: str, limit: int) -> Mapping[UUID, tuple[int, int]]:
+    """Flow runs of cancelled and lost attempts that Prefect has not been told about, with Task id and number."""
     rows = connection.execute(
         text(
-            "select flow_run_id from attempt where pool = :pool and state in ('cancelled', 'lost') "
-            "and flow_run_id is not null and not flow_run_settled limit :limit"
+            "select flow_run_id, task_id, n from attempt where pool = :pool and state in ('cancelled', 'lost') "
+            "and flow_run_id is not null and not flow_run_settled order by ended_at limit :limit"
         ),
         {"pool": pool, "limit": limit},
     )
-    return tuple(row.flow_run_id for row in rows)
+    return {row.flow_run_id: (row.task_id, row.n) for row in rows}
 
 
-def settle(connection: Connection, flow_run_ids: Collection[UUID]) -> None:
-    """Prefect has been told."""
+def settle(connection: Connection, attempts: Sequence[tuple[int, int]]) -> None:
+    """The flow runs of these attempts (Task id, number) need nothing more from us."""
+    queue.lock(connection, [task_id for task_id, _ in attempts])
     connection.execute(
-        text("update attempt set flow_run_settled = true where flow_run_id = any(:runs)").bindparams(
-            bindparam("runs", type_=ARRAY(Uuid))
-        ),
-        {"runs": list(flow_run_ids)},
+        text(
+            "update attempt a set flow_run_settled = true from unnest(:tasks, :ns) as given(task_id, n) "
+            "where a.task_id = given.task_id and a.n = given.n"
+        ).bindparams(*_PAIRS),
+        _pairs(attempts),
     )
 
 
@@ -343,3 +376,12 @@ def finish_task(connection: Connection, held: HeldAttempt, *, ok: bool, reason: 
         text("select id from task where extends_id = :task order by id for update"), {"task": held.task_id}
     ).scalars()
     queue.refresh(connection, [held.task_id, *children])
+
+
+def _key(scoped: str) -> str:
+    # an attempt's `task` is a ScopedKey where it goes to the orchestrator; Task keys are unique without the scope
+    return ScopedKey.from_str(scoped).gufe_key
+
+
+def _pairs(attempts: Sequence[tuple[int, int]]) -> dict[str, list[int]]:
+    return {"tasks": [task_id for task_id, _ in attempts], "ns": [n for _, n in attempts]}

@@ -39,7 +39,13 @@ def read(connection: Connection, task_id: int) -> tuple[CheckpointRecord, Sequen
 
 
 def start(connection: Connection, task_id: int, dag_location: str, shared_id: str) -> list[str]:
-    """Begin a checkpoint with a new ProtocolDAG; the locations of what it replaces."""
+    """Begin a checkpoint with a new ProtocolDAG; the locations of what it replaces.
+
+    Said again (a request that was sent twice, or arrives late), it changes nothing: the unit results stay.
+    """
+    known = read(connection, task_id)
+    if known is not None and known[0] == CheckpointRecord(dag_location, shared_id):
+        return []
     replaced = drop(connection, task_id)
     connection.execute(
         text("insert into checkpoint (task_id, dag_location, shared_id) values (:task, :location, :shared)"),

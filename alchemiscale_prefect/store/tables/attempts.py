@@ -29,13 +29,16 @@ attempt = Table(
     Column("state", Text, nullable=False),
     Column("tags", JSONB, nullable=False, comment="list; the flow run's tags, kept for a second asking"),
     Column("flow_run_id", Uuid, nullable=True),
-    Column("lease_owner", Text, nullable=True, comment="<flow run id>/<run count>"),
+    Column("lease_owner", Text, nullable=True, comment="<flow run id>/<run count>/<process>"),
     Column("lease_expires_at", DateTime(timezone=True), nullable=True),
     Column("host", Text, nullable=True),
     Column("units_done", Integer, nullable=True),
     Column("units_total", Integer, nullable=True),
     Column("reason", Text, nullable=True),
     Column("launched_at", DateTime(timezone=True), nullable=True),
+    Column(
+        "pending_since", DateTime(timezone=True), nullable=True, comment="when a worker was first seen to have taken it"
+    ),
     Column("started_at", DateTime(timezone=True), nullable=True),
     Column("ended_at", DateTime(timezone=True), nullable=True),
     # a flow run of an attempt that nobody wants any more is cancelled in Prefect, then this is set
