@@ -18,7 +18,13 @@ from alchemiscale_prefect.chemistry.base import (
     Transformation,
 )
 from alchemiscale_prefect.chemistry.protocol_dags import UnitNode
-from alchemiscale_prefect.domain.errors import AlchemiscaleError, AttemptVoid
+from alchemiscale_prefect.domain.errors import (
+    AlchemiscaleError,
+    AttemptVoid,
+    GufeVersionConflict,
+    InvalidInput,
+    NotFound,
+)
 from alchemiscale_prefect.domain.keys import ScopedKey
 from alchemiscale_prefect.execution.compute_client import ComputeClient
 from alchemiscale_prefect.execution.lease import LeaseKeeper
@@ -157,11 +163,18 @@ class Attempt:
         if not workspace.exists():
             log.warning("the checkpoint's shared directory %s is not here; starting anew", workspace.shared)
             return None
-        dag = keyed_chains.decompress(self._client.fetch_dag())
-        tries = [
-            keyed_chains.decompress(self._client.fetch_unit(unit.key), expected_key=unit.key)
-            for unit in begun.checkpoint.units
-        ]
+        try:
+            dag = keyed_chains.decompress(self._client.fetch_dag())
+            tries = [
+                keyed_chains.decompress(self._client.fetch_unit(unit.key), expected_key=unit.key)
+                for unit in begun.checkpoint.units
+            ]
+        except AlchemiscaleError as error:
+            if not _is_unusable(error):
+                raise
+            # as it is on every attempt: better to do the units again than to be lost again and again
+            log.warning("the checkpoint cannot be taken up; starting anew: %s", error)
+            return None
         log.info("taking up %d unit results of an earlier attempt", len(tries))
         return dag, workspace, tries
 
@@ -281,6 +294,11 @@ def _decode(begun: wire.Begun) -> Transformation:
     except AlchemiscaleError as error:
         raise _Unstartable("the Transformation cannot be built by this worker", error) from error
     return decoded
+
+
+def _is_unusable(error: AlchemiscaleError) -> bool:
+    """Whether a checkpoint is missing bytes, damaged, or of another gufe: no try will read it."""
+    return isinstance(error, InvalidInput | GufeVersionConflict) or error.code == NotFound.code
 
 
 def _estimate(transformation: Transformation, pdr: ProtocolDAGResult) -> results.Estimate | None:

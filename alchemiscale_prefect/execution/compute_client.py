@@ -1,7 +1,7 @@
 """The API as one compute flow run sees it: one attempt, one lease owner, no database."""
 
-from dataclasses import dataclass
-from uuid import UUID
+from dataclasses import dataclass, field
+from uuid import UUID, uuid4
 
 from alchemiscale_prefect.domain.errors import AttemptVoid
 from alchemiscale_prefect.sdk.errors import AlchemiscaleClientError
@@ -28,6 +28,9 @@ class Execution:
         The flow run; a run that Prefect starts again under the same id has a higher count.
     host
         The machine's name.
+    process
+        Random. Prefect has been seen to run one flow run in two processes at once, with the same count: they must not
+        both hold the lease.
     """
 
     task: str
@@ -35,11 +38,12 @@ class Execution:
     flow_run_id: UUID
     run_count: int
     host: str
+    process: str = field(default_factory=lambda: uuid4().hex[:12])
 
     @property
     def owner(self) -> str:
         """The lease owner."""
-        return f"{self.flow_run_id}/{self.run_count}"
+        return f"{self.flow_run_id}/{self.run_count}/{self.process}"
 
 
 class ComputeClient:

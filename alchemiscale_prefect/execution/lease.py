@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from types import TracebackType
 
-from alchemiscale_prefect.domain.errors import AlchemiscaleError, AttemptVoid
+from alchemiscale_prefect.domain.errors import AttemptVoid
 
 log = logging.getLogger(__name__)
 
@@ -56,21 +56,28 @@ class LeaseKeeper:
         self._every_seconds = min(every_seconds, lease_seconds / 3)
         self._on_lost = on_lost
         self._stopped = threading.Event()
+        self._losing = threading.Lock()
         self._renewed_at = time.monotonic()
-        self._thread = threading.Thread(target=self._keep, name="lease-keeper", daemon=True)
+        self._threads = [
+            threading.Thread(target=work, name=name, daemon=True)
+            for name, work in (("lease-keeper", self._keep), ("lease-watch", self._watch))
+        ]
         self.lost = False
 
     def __enter__(self) -> "LeaseKeeper":
         self._renewed_at = time.monotonic()
-        self._thread.start()
+        for thread in self._threads:
+            thread.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stopped.set()
-        if threading.current_thread() is not self._thread:
-            self._thread.join(timeout=self._every_seconds)
+        if self.lost:
+            return  # one of them is ending the process
+        for thread in self._threads:
+            thread.join(timeout=self._every_seconds)
 
     def _keep(self) -> None:
         while not self._stopped.wait(self._every_seconds):
@@ -80,18 +87,26 @@ class LeaseKeeper:
             except AttemptVoid:
                 self._lose("the attempt is not this run's any more")
                 return
-            except (AlchemiscaleError, OSError) as error:
-                left = self._lease_seconds - (time.monotonic() - self._renewed_at)
-                log.warning("heartbeat failed, %.0f s of the lease left: %s", left, error)
-                if left < SAFETY_FRACTION * self._lease_seconds:
-                    self._lose("the API was out of reach for as long as the lease lasts")
-                    return
+            except Exception as error:  # noqa: BLE001  whatever it was, it was one heartbeat; `_watch` has the last word
+                log.warning("heartbeat failed, %.0f s of the lease left: %s", self._left(), error)
             else:
                 self._renewed_at = asked_at
 
+    def _watch(self) -> None:
+        # beside the heartbeats: one that hangs must not outlast the lease
+        spare = SAFETY_FRACTION * self._lease_seconds
+        while (left := self._left() - spare) > 0:
+            if self._stopped.wait(left):
+                return
+        self._lose("the API was out of reach for as long as the lease lasts")
+
+    def _left(self) -> float:
+        return self._lease_seconds - (time.monotonic() - self._renewed_at)
+
     def _lose(self, reason: str) -> None:
-        if self._stopped.is_set():
-            return
-        self.lost = True
+        with self._losing:
+            if self.lost or self._stopped.is_set():
+                return
+            self.lost = True
         log.error("stopping: %s", reason)
         self._on_lost()

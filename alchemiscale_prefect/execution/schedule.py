@@ -79,6 +79,8 @@ class Schedule(Generic[Node, Result]):
                 failure = failure or outcome
             else:
                 self.finished[key] = outcome
+                if failure is None:
+                    self._start_ready()  # first: whoever listens may be slow, and a GPU would wait
                 self._on_finished(len(self.finished))
 
     def _start_ready(self) -> None:

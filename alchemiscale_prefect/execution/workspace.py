@@ -35,13 +35,16 @@ class Workspace:
     shared_id
         Names the directory in it.
     scratch
-        ``<scratch_basedir>/<task key>-<attempt>``; removed when the attempt ends.
+        ``<scratch_basedir>/<task key>-<run>``; removed when the run ends.
+    run
+        ``<attempt>-<random>``: two processes at work on one attempt, the one about to learn that it is not its any
+        more, never meet in a directory.
     """
 
     task_shared: Path
     shared_id: str
     scratch: Path
-    n: int
+    run: str
 
     @classmethod
     def new(cls, shared_basedir: Path, scratch_basedir: Path, task_key: str, n: int) -> "Workspace":
@@ -51,9 +54,9 @@ class Workspace:
     @classmethod
     def at(cls, shared_basedir: Path, scratch_basedir: Path, task_key: str, n: int, shared_id: str) -> "Workspace":
         """The workspace of a checkpoint; whether its files are here, `exists` tells."""
-        return cls(
-            (shared_basedir / task_key).absolute(), shared_id, (scratch_basedir / f"{task_key}-{n}").absolute(), n
-        )
+        run = f"{n}-{uuid.uuid4().hex[:12]}"
+        scratch = (scratch_basedir / f"{task_key}-{run}").absolute()
+        return cls((shared_basedir / task_key).absolute(), shared_id, scratch, run)
 
     @property
     def shared(self) -> Path:
@@ -71,7 +74,7 @@ class Workspace:
 
     def unit(self, unit_key: str, try_number: int) -> UnitDirectories:
         """Fresh directories for one try: an interrupted one's half-written files are never met again."""
-        name = f"{unit_key}-{self.n}-{try_number}"
+        name = f"{unit_key}-{self.run}-{try_number}"
         directories = UnitDirectories(
             self.shared / name,
             self.scratch / name / "scratch",
@@ -83,7 +86,7 @@ class Workspace:
         return directories
 
     def remove_scratch(self) -> None:
-        """Remove the attempt's scratch."""
+        """Remove the run's scratch."""
         shutil.rmtree(self.scratch, ignore_errors=True)
 
     def remove(self) -> None:

@@ -86,7 +86,10 @@ def _client(settings: ComputeSettings, task: str, attempt: int) -> ComputeClient
 
 def _submit(settings: ComputeSettings, unit: Any, done: Any) -> None:
     future = protocol_unit.with_options(
-        task_run_name=unit.name, retries=settings.n_retries, retry_delay_seconds=settings.retry_delay_seconds
+        task_run_name=unit.name,
+        retries=settings.n_retries,
+        retry_delay_seconds=settings.retry_delay_seconds,
+        retry_condition_fn=_unit_failed,
     ).submit(unit)
 
     def finished(future: Any) -> None:
@@ -96,6 +99,14 @@ def _submit(settings: ComputeSettings, unit: Any, done: Any) -> None:
             done(error)
 
     future.add_done_callback(finished)
+
+
+def _unit_failed(_task: Any, _task_run: Any, state: State[Any]) -> bool:
+    """Whether a try is worth another: the unit itself failed. Hours of computing again do not help a result that could
+    not be stored, nor an attempt that is void."""
+    from alchemiscale_prefect.execution.units import UnitFailed
+
+    return isinstance(state.data, UnitFailed)
 
 
 def _stop_now(client: ComputeClient) -> None:

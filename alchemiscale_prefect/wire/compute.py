@@ -3,7 +3,7 @@
 from pydantic import BaseModel, Field
 
 LEASE_OWNER = "alchemiscale-lease-owner"
-"""Header that carries the lease owner, ``<flow run id>/<run count>``, with every write of an attempt."""
+"""Header that carries the lease owner, ``<flow run id>/<run count>/<process>``, with every write of an attempt."""
 
 
 class Begin(BaseModel):

@@ -61,3 +61,29 @@ def test_one_answer_in_time_makes_good_for_silence() -> None:
     with LeaseKeeper(renew, 2.0, 0.05, lost.set):
         time.sleep(1.2)
     assert not lost.is_set()
+
+
+def test_a_heartbeat_that_hangs_does_not_outlast_the_lease() -> None:
+    lost, over = threading.Event(), threading.Event()
+    began = time.monotonic()
+
+    def renew() -> None:
+        over.wait(10)
+
+    with LeaseKeeper(renew, 1.0, 0.05, lost.set):
+        assert lost.wait(5)
+        lasted = time.monotonic() - began
+        over.set()
+    assert 0.7 < lasted < 1.0
+
+
+def test_a_lease_is_lost_once() -> None:
+    losses: list[float] = []
+
+    def renew() -> None:
+        time.sleep(0.2)
+        raise AttemptVoid("superseded")
+
+    with LeaseKeeper(renew, 0.2, 0.05, lambda: losses.append(time.monotonic())):
+        time.sleep(0.6)
+    assert len(losses) == 1

@@ -24,6 +24,14 @@ def test_tries_never_share_a_directory(tmp_path: Path) -> None:
     assert len({directories.scratch for directories in made}) == 4
 
 
+def test_two_processes_on_one_attempt_never_meet(tmp_path: Path) -> None:
+    first, second = (Workspace.at(tmp_path / "shared", tmp_path / "scratch", "Task-1", 1, "id") for _ in range(2))
+    mine, others = first.unit("unit-a", 1), second.unit("unit-a", 1)
+    assert mine.shared != others.shared
+    first.remove_scratch()
+    assert others.scratch.is_dir()
+
+
 def test_a_new_dag_clears_what_the_former_left(tmp_path: Path) -> None:
     first = Workspace.new(tmp_path / "shared", tmp_path / "scratch", "Task-1", 1)
     first.create()
