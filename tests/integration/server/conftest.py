@@ -1,0 +1,115 @@
+"""The API on a real port, over a real Postgres and a real folder, and clients that are logged in to it."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import httpx
+import pytest
+
+from alchemiscale_prefect.api import auth
+from alchemiscale_prefect.api.app import create_app
+from alchemiscale_prefect.api.auth import LoginLimit
+from alchemiscale_prefect.bootstrap import System
+from alchemiscale_prefect.domain.access import IdentityKind, Principal
+from alchemiscale_prefect.domain.keys import ScopedKey
+from alchemiscale_prefect.domain.scopes import Scope
+from alchemiscale_prefect.services import submission, tasks
+from alchemiscale_prefect.settings import ApiSettings
+from alchemiscale_prefect.store.database import Database
+from alchemiscale_prefect.store.objects.local import LocalObjectStore
+from tests.api_server import MAX_BODY, SCOPE, SECRET, Server
+from tests.chains import Chain, network_chain
+
+
+@pytest.fixture
+def api_settings() -> ApiSettings:
+    """Override it to serve with others."""
+    return ApiSettings(jwt_secret=SECRET, max_body_bytes=MAX_BODY, max_token_requests_per_minute=5)
+
+
+@pytest.fixture
+def system(database: Database, tmp_path, api_settings: ApiSettings) -> System:
+    return System(database, LocalObjectStore(tmp_path / "objects"), api_settings)
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory) -> Iterator[Server]:
+    """A running server, whose system each test replaces by its own."""
+    settings = ApiSettings(jwt_secret=SECRET)
+    nowhere = System(Database("postgresql://nowhere"), LocalObjectStore(tmp_path_factory.mktemp("objects")), settings)
+    with Server(create_app(nowhere)) as running:
+        yield running
+
+
+@pytest.fixture
+def api_url(server: Server, system: System) -> str:
+    """The address of the server of `system`."""
+    server.app.state.system = system
+    server.app.state.login_limit = LoginLimit(system.api.max_token_requests_per_minute)
+    return server.url
+
+
+@pytest.fixture
+def connect(api_url: str) -> Iterator[Callable[..., httpx.Client]]:
+    """Gives a client with these headers."""
+    made: list[httpx.Client] = []
+
+    def connected(**headers: str) -> httpx.Client:
+        made.append(httpx.Client(base_url=api_url, headers=headers, timeout=60))
+        return made[-1]
+
+    yield connected
+    for client in made:
+        client.close()
+
+
+@pytest.fixture
+def log_in(connect, system: System) -> Callable[..., httpx.Client]:
+    """Gives a client that is logged in as an identity with these scopes."""
+
+    def logged_in(identifier: str, scopes: Sequence[Scope], kind: IdentityKind = IdentityKind.user) -> httpx.Client:
+        # test_login.py goes the whole way; a hash for every test would take longer than the rest of it
+        token = auth.issue(system.api, Principal(identifier, kind, tuple(scopes)))
+        return connect(Authorization=f"Bearer {token}")
+
+    return logged_in
+
+
+@pytest.fixture
+def client(log_in) -> httpx.Client:
+    """Logged in as a user who sees all of ``test_org``."""
+    return log_in("user", [Scope("test_org")])
+
+
+@pytest.fixture
+def principal() -> Principal:
+    """The user of `client`, for calling services without HTTP."""
+    return Principal("user", IdentityKind.user, (Scope("test_org"),))
+
+
+@pytest.fixture
+def operator() -> Principal:
+    """One who sees everything."""
+    return Principal("operator", IdentityKind.user, (Scope(),))
+
+
+@pytest.fixture
+def submit(database: Database, operator: Principal) -> Callable[..., ScopedKey]:
+    """Keeps a chain in a scope, without HTTP."""
+
+    def submitted(chain: Chain | None = None, scope: Scope = SCOPE, **kwargs: Any) -> ScopedKey:
+        return submission.create_network(database, operator, chain or network_chain(), scope, **kwargs)
+
+    return submitted
+
+
+@pytest.fixture
+def make_tasks(database: Database, operator: Principal) -> Callable[..., list[ScopedKey]]:
+    """Makes Tasks of a Transformation, without HTTP."""
+
+    def made(transformation: str, count: int = 1, scope: Scope = SCOPE, extends: Any = None) -> list[ScopedKey]:
+        key = ScopedKey.of(transformation, scope)
+        found = tasks.create(database, operator, [key] * count, [extends] * count)
+        return [ScopedKey.from_str(name) for name in found]
+
+    return made
