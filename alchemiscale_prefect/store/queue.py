@@ -42,7 +42,7 @@ _ENQUEUE = text(
 ).bindparams(bindparam("tasks", type_=ARRAY(BigInteger)), bindparam("weights", type_=ARRAY(Double)))
 
 # A Task that comes (back) to the queue never takes a place before its head, else the head, and with it every newcomer,
-# would go back in the order. One that had its turn before (its attempt was lost, or its error is mended) shares the head.
+# would go back in the order. One that had its turn before (its attempt was lost, its error is mended) shares the head.
 _REFRESH = text(
     f"""
     update action a
@@ -77,7 +77,8 @@ _REFRESH = text(
 ).bindparams(bindparam("tasks", type_=ARRAY(BigInteger)))
 
 # One statement picks and locks. A network by weight (an exponential race among those that have work), then the head
-# of its index. Both `offset 0` are fences: without them every network is probed. The Task is locked first, as everybody
+# of its index. Both `offset 0` are fences: without them every network is probed, and without the order the probe reads
+# the table, past all that was ever claimed, when most of it seems to be queued. The Task is locked first, as everybody
 # does, so what a claim skips it leaves unlocked; then the action, whose `queued` is read anew if the claim lost a race.
 _CLAIM = text(
     f"""
@@ -85,7 +86,9 @@ _CLAIM = text(
         select id from (
             select id from network where weight > 0
             order by -ln(1 - random()) / greatest(weight, {LEAST_WEIGHT}) offset 0) n
-        where exists (select 1 from action q where q.network_id = n.id and q.queued offset 0)
+        where exists (
+            select 1 from action q where q.network_id = n.id and q.queued
+            order by q.priority, q.draw limit 1 offset 0)
         limit 1),
     pick as materialized (
         select q.task_id, q.network_id from net, lateral (
