@@ -48,3 +48,9 @@ def refused(answer: httpx.Response, status: int, code: str, field: str | None = 
     assert (body["code"], body["field"]) == (code, field), body
     assert isinstance(body["detail"], str)
     return body["detail"]
+
+
+def refused_as_missing(answer: httpx.Response) -> bool:
+    """Whether an answer says that something is not there, with alchemiscale's text: quoted, as str(KeyError) is."""
+    body = answer.json()
+    return (answer.status_code, body["detail"], body["code"]) == (400, "'No such object in database'", "not_found")

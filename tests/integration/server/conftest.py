@@ -5,6 +5,7 @@ from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import text
 
 from alchemiscale_prefect.api import auth
 from alchemiscale_prefect.api.app import create_app
@@ -15,6 +16,7 @@ from alchemiscale_prefect.domain.keys import ScopedKey
 from alchemiscale_prefect.domain.scopes import Scope
 from alchemiscale_prefect.services import submission, tasks
 from alchemiscale_prefect.settings import ApiSettings
+from alchemiscale_prefect.store import queue
 from alchemiscale_prefect.store.database import Database
 from alchemiscale_prefect.store.objects.local import LocalObjectStore
 from tests.api_server import MAX_BODY, SCOPE, SECRET, Server
@@ -113,3 +115,55 @@ def make_tasks(database: Database, operator: Principal) -> Callable[..., list[Sc
         return [ScopedKey.from_str(name) for name in found]
 
     return made
+
+
+@pytest.fixture
+def force(database: Database) -> Callable[..., None]:
+    """Gives a Task a status that only a run can give it, with the attempt that goes with it."""
+
+    def forced(task: ScopedKey, status: str, attempt: str | None = None) -> None:
+        with database.transaction() as connection:
+            task_id = connection.execute(
+                text("update task set status = :status where key = :key returning id"),
+                {"status": status, "key": task.gufe_key},
+            ).scalar_one()
+            if attempt is not None:
+                connection.execute(
+                    text(
+                        "insert into attempt (task_id, n, pool, state, tags, units_done, units_total) "
+                        "select :task, count(*) + 1, 'pool', :state, '[]', 2, 5 from attempt where task_id = :task"
+                    ),
+                    {"task": task_id, "state": attempt},
+                )
+            queue.refresh(connection, [task_id])
+
+    return forced
+
+
+@pytest.fixture
+def attempts_of(database: Database) -> Callable[[ScopedKey], list[str]]:
+    """The states of a Task's attempts, in order."""
+
+    def states(task: ScopedKey) -> list[str]:
+        with database.transaction() as connection:
+            rows = connection.execute(
+                text("select a.state from attempt a join task t on t.id = a.task_id where t.key = :key order by a.n"),
+                {"key": task.gufe_key},
+            )
+            return list(rows.scalars())
+
+    return states
+
+
+@pytest.fixture
+def queued(database: Database) -> Callable[[], set[str]]:
+    """Keys of the Tasks that may be claimed now."""
+
+    def keys() -> set[str]:
+        with database.transaction() as connection:
+            rows = connection.execute(
+                text("select distinct t.key from action a join task t on t.id = a.task_id where a.queued")
+            )
+            return set(rows.scalars())
+
+    return keys

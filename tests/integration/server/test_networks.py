@@ -6,7 +6,7 @@ import json
 import pytest
 
 from alchemiscale_prefect.domain.keys import ScopedKey
-from tests.api_server import FOREIGN, SCOPE, refused
+from tests.api_server import FOREIGN, SCOPE, refused, refused_as_missing
 from tests.chains import keys_of, network_chain
 
 
@@ -239,11 +239,6 @@ def test_a_missing_network_is_said_to_be_missing_or_empty(client):
         assert client.get(f"/networks/{missing}{path}").json() == []
     assert client.get(f"/networks/{missing}/status").json() == {}
     assert client.get(f"/exists/{missing}").json() is False
-
-
-def refused_as_missing(answer) -> bool:
-    # alchemiscale's text, in the quotes that str(KeyError) has
-    return answer.status_code == 400 and answer.json()["detail"] == "'No such object in database'"
 
 
 def test_names_of_everything_in_a_network_exist_and_others_do_not(client, submit):
