@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from alchemiscale_prefect.domain.keys import ScopedKey
     from alchemiscale_prefect.local.stack import LocalStack
     from alchemiscale_prefect.sdk.client import AlchemiscaleClient
@@ -78,20 +80,22 @@ def elapsed(began: float) -> str:
     return f"{time.monotonic() - began:5.0f} s"
 
 
-def _watch(client: "AlchemiscaleClient", stack: "LocalStack", network: "ScopedKey", console: object) -> None:
-    from rich.console import Console
+def _watch(client: "AlchemiscaleClient", stack: "LocalStack", network: "ScopedKey", console: "Console") -> None:
     from rich.live import Live
 
     from alchemiscale_prefect.cli import demo_report
 
-    if not isinstance(console, Console):
-        raise TypeError("a rich Console is needed")
     began = time.monotonic()
-    with Live(console=console, refresh_per_second=4, transient=not console.is_terminal) as live:
+    told = None
+    with Live(console=console, refresh_per_second=4) as live:
         while True:
             stack.check()
             progress = client.get_network_progress(network)
-            live.update(demo_report.progress_table(progress, time.monotonic() - began))
+            if console.is_terminal:
+                live.update(demo_report.progress_table(progress, time.monotonic() - began))
+            elif progress.status != told:  # in a log, a line per change
+                told = progress.status
+                console.print(demo_report.progress_line(progress, time.monotonic() - began))
             if not any(progress.status.get(status) for status in ("waiting", "running")):
                 return
             time.sleep(1.0)

@@ -28,13 +28,18 @@ _COLOURS = {
 WIDTH = 40
 
 
-def progress_table(progress: "Progress", seconds: float) -> Group:
-    """Tasks by status, and how far the running ones are."""
-    total = sum(progress.status.values())
+def progress_line(progress: "Progress", seconds: float) -> Text:
+    """Tasks by status."""
     line = Text(f"{seconds:5.0f} s  Tasks: ")
     for status, colour in _COLOURS.items():
         if number := progress.status.get(status.value, 0):
             line.append(f"{number} {status.value}  ", style=colour)
+    return line
+
+
+def progress_table(progress: "Progress", seconds: float) -> Group:
+    """Tasks by status, and how far the running ones are."""
+    total = sum(progress.status.values())
     complete = progress.status.get(TaskStatus.complete.value, 0)
     units_total = progress.units_total or 0
     rows = Table.grid(padding=(0, 1))
@@ -44,7 +49,7 @@ def progress_table(progress: "Progress", seconds: float) -> Group:
         ProgressBar(max(units_total, 1), progress.units_done, WIDTH),
         f"{progress.units_done}/{units_total}",
     )
-    return Group(line, rows)
+    return Group(progress_line(progress, seconds), rows)
 
 
 def show(client: "AlchemiscaleClient", network: "ScopedKey", console: Console) -> bool:
