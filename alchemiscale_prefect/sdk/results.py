@@ -10,10 +10,11 @@ from alchemiscale_prefect.domain.errors import InvalidInput
 from alchemiscale_prefect.domain.keys import ScopedKey
 from alchemiscale_prefect.sdk.area import Area
 from alchemiscale_prefect.sdk.arguments import as_scoped_key
-from alchemiscale_prefect.sdk.content import Content, accept_encoding
+from alchemiscale_prefect.sdk.content import Content
 from alchemiscale_prefect.sdk.display import counting
 from alchemiscale_prefect.wire import paths
 from alchemiscale_prefect.wire.networks import TransformationEstimate
+from alchemiscale_prefect.wire.results import ZSTD
 
 if TYPE_CHECKING:
     from alchemiscale_prefect.chemistry.base import ProtocolDAGResult, ProtocolResult, Transformation
@@ -41,7 +42,10 @@ _Format = ResultFormat | Literal["ProtocolResult", "ProtocolResults", "ProtocolD
 
 
 class Results(Area):
-    """Results of Tasks, Transformations and networks. They stay with the Task, whatever its status is now."""
+    """Results of Tasks, Transformations and networks. They stay with the Task, whatever its status is now.
+
+    `compress` is alchemiscale's: it has no bearing on ProtocolDAGResults, which always come as they are stored.
+    """
 
     def get_transformation_results(
         self,
@@ -63,7 +67,7 @@ class Results(Area):
             .. deprecated:: 0.1
                 ``True`` is ``return_as="ProtocolDAGResults"``.
         compress
-            Whether the API sends what it can compressed.
+            Whether the API sends the Transformation compressed. Results always come as compressed as they are stored.
         visualize
             Whether to show that it goes on.
 
@@ -80,11 +84,14 @@ class Results(Area):
         wanted = _wanted(return_as, return_protocoldagresults)
         key = as_scoped_key(transformation, "transformation")
         listing = paths.fill(paths.TRANSFORMATION_RESULTS, transformation=key)
-        results = self._listed_results(listing, key, _Route.results, compress, visualize)
+        results = self._listed_results(listing, key, _Route.results, visualize)
         return _shaped(results, wanted, partial(self._transformation, key, compress))
 
     def get_transformation_failures(
-        self, transformation: ScopedKey | str, compress: bool = True, visualize: bool = True
+        self,
+        transformation: ScopedKey | str,
+        compress: bool = True,  # noqa: ARG002  see the class
+        visualize: bool = True,
     ) -> "list[ProtocolDAGResult]":
         """Failed ProtocolDAGResults of a Transformation.
 
@@ -102,10 +109,13 @@ class Results(Area):
         """
         key = as_scoped_key(transformation, "transformation")
         listing = paths.fill(paths.TRANSFORMATION_FAILURES, transformation=key)
-        return self._listed_results(listing, key, _Route.failures, compress, visualize)
+        return self._listed_results(listing, key, _Route.failures, visualize)
 
     def get_task_results(
-        self, task: ScopedKey | str, compress: bool = True, visualize: bool = True
+        self,
+        task: ScopedKey | str,
+        compress: bool = True,  # noqa: ARG002  see the class
+        visualize: bool = True,
     ) -> "list[ProtocolDAGResult]":
         """Successful ProtocolDAGResults of a Task.
 
@@ -125,10 +135,13 @@ class Results(Area):
         AlchemiscaleClientError
             There is no such Task.
         """
-        return self._task_results(paths.TASK_RESULTS, as_scoped_key(task, "task"), _Route.results, compress, visualize)
+        return self._task_results(paths.TASK_RESULTS, as_scoped_key(task, "task"), _Route.results, visualize)
 
     def get_task_failures(
-        self, task: ScopedKey | str, compress: bool = True, visualize: bool = True
+        self,
+        task: ScopedKey | str,
+        compress: bool = True,  # noqa: ARG002  see the class
+        visualize: bool = True,
     ) -> "list[ProtocolDAGResult]":
         """Failed ProtocolDAGResults of a Task: one for each time that it ended in ``error``.
 
@@ -149,7 +162,7 @@ class Results(Area):
             There is no such Task.
         """
         key = as_scoped_key(task, "task")
-        return self._task_results(paths.TASK_FAILURES, key, _Route.failures, compress, visualize)
+        return self._task_results(paths.TASK_FAILURES, key, _Route.failures, visualize)
 
     def get_network_results(
         self,
@@ -180,15 +193,21 @@ class Results(Area):
         """
         wanted = _wanted(return_as, return_protocoldagresults)
         gathered = wanted is not ResultFormat.PROTOCOL_DAG_RESULTS
-        found = {}
-        for key, results in self._network_results(
-            network, _Route.results, compress, visualize, with_transformations=gathered
-        ):
-            found[key] = _shaped(results, wanted, partial(self._transformation, key, compress))
-        return found
+
+        def with_results(transformation: ScopedKey) -> None:
+            if gathered:
+                self._transformation(transformation, compress)
+
+        return {
+            key: _shaped(results, wanted, partial(self._transformation, key, compress))
+            for key, results in self._network_results(network, _Route.results, visualize, with_results)
+        }
 
     def get_network_failures(
-        self, network: ScopedKey | str, compress: bool = True, visualize: bool = True
+        self,
+        network: ScopedKey | str,
+        compress: bool = True,  # noqa: ARG002  see the class
+        visualize: bool = True,
     ) -> "dict[ScopedKey, list[ProtocolDAGResult]]":
         """Failed ProtocolDAGResults of a network.
 
@@ -204,7 +223,7 @@ class Results(Area):
         dict of ScopedKey to list of ProtocolDAGResult
             Every Transformation of the network is in it.
         """
-        return dict(self._network_results(network, _Route.failures, compress, visualize, with_transformations=False))
+        return dict(self._network_results(network, _Route.failures, visualize))
 
     def get_network_estimates(self, network: ScopedKey | str) -> list[TransformationEstimate]:
         """Estimates of a network as they were recorded with the results: no result is fetched.
@@ -231,38 +250,45 @@ class Results(Area):
         return found
 
     def _task_results(
-        self, listing: str, task: ScopedKey, route: "_Route", compress: bool, visualize: bool
+        self, listing: str, task: ScopedKey, route: "_Route", visualize: bool
     ) -> "list[ProtocolDAGResult]":
         transformation = ScopedKey.from_str(self._get(paths.fill(paths.TASK_TRANSFORMATION, task=task)))
-        return self._listed_results(paths.fill(listing, task=task), transformation, route, compress, visualize)
+        return self._listed_results(paths.fill(listing, task=task), transformation, route, visualize)
 
     def _listed_results(
-        self, listing: str, transformation: ScopedKey, route: "_Route", compress: bool, visualize: bool
+        self, listing: str, transformation: ScopedKey, route: "_Route", visualize: bool
     ) -> "list[ProtocolDAGResult]":
         """The results that the API lists at `listing`, fetched several at once."""
         references = self._get_keys(listing)
         found = []
         with counting("Retrieving [bold]ProtocolDAGResult[/bold]s", len(references), show=visualize) as advance:
             for content in self._transport.fan_out(
-                lambda reference: self._result(transformation, reference, route, compress), references
+                lambda reference: self._result(transformation, reference, route), references
             ):
                 found.append(self._contents.decode(content))
                 advance()
         return found
 
     def _network_results(
-        self, network: ScopedKey | str, route: "_Route", compress: bool, visualize: bool, *, with_transformations: bool
+        self,
+        network: ScopedKey | str,
+        route: "_Route",
+        visualize: bool,
+        with_results: Callable[[ScopedKey], None] = lambda _: None,
     ) -> "Iterator[tuple[ScopedKey, list[ProtocolDAGResult]]]":
-        """Each Transformation with its results. Several Transformations' are fetched at once, one's are in memory."""
+        """Each Transformation with its results. Several Transformations' are fetched at once, few are in memory.
+
+        `with_results` is called, by a thread that fetches, with each Transformation that has any.
+        """
         key = as_scoped_key(network, "network")
         transformations = self._get_keys(paths.fill(paths.NETWORK_TRANSFORMATIONS, network=key))
         listing = paths.TRANSFORMATION_RESULTS if route is _Route.results else paths.TRANSFORMATION_FAILURES
 
         def fetch(transformation: ScopedKey) -> list[Content]:
             references = self._get_keys(paths.fill(listing, transformation=transformation))
-            if references and with_transformations:
-                self._transformation(transformation, compress)
-            return [self._result(transformation, reference, route, compress) for reference in references]
+            if references:
+                with_results(transformation)
+            return [self._result(transformation, reference, route) for reference in references]
 
         description = f"Retrieving [bold]Transformation[/bold] {route}"
         with counting(description, len(transformations), show=visualize) as advance:
@@ -271,12 +297,13 @@ class Results(Area):
                 yield transformation, [self._contents.decode(content) for content in contents]
                 advance()
 
-    def _result(self, transformation: ScopedKey, reference: ScopedKey, route: "_Route", compress: bool) -> Content:
+    def _result(self, transformation: ScopedKey, reference: ScopedKey, route: "_Route") -> Content:
         path = paths.fill(paths.PROTOCOL_DAG_RESULT, transformation=transformation, route=route, result=reference)
 
         def fetch() -> bytes:
-            (text,) = self._transport.request("GET", path, headers=accept_encoding(compress)).json()
-            return bytes(text, "latin-1")
+            # as they are stored: what is compressed once gains nothing by gzip
+            headers = {"Accept": ZSTD, "Accept-Encoding": "identity"}
+            return self._transport.request("GET", path, headers=headers).content
 
         return self._contents.read(reference, fetch)
 

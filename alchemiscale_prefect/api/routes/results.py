@@ -1,13 +1,15 @@
 """Results and failures: which there are, and their bytes."""
 
 import json
+from typing import Annotated
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Header, Response
 
 from alchemiscale_prefect.api.auth import UserPrincipal
 from alchemiscale_prefect.api.dependencies import CurrentSystem, Result, Task, Transformation
 from alchemiscale_prefect.services import results
 from alchemiscale_prefect.wire import paths
+from alchemiscale_prefect.wire.results import ZSTD
 
 router = APIRouter(tags=["results"])
 
@@ -43,8 +45,15 @@ def get_task_failures(system: CurrentSystem, principal: UserPrincipal, task: Tas
 # its path takes every other one of three parts below /transformations, so it is mounted last
 @router.get(paths.PROTOCOL_DAG_RESULT, response_class=Response)
 def get_protocoldagresult(
-    system: CurrentSystem, principal: UserPrincipal, transformation: Transformation, route: str, result: Result
+    system: CurrentSystem,
+    principal: UserPrincipal,
+    transformation: Transformation,
+    route: str,
+    result: Result,
+    accept: Annotated[str, Header()] = "",
 ) -> Response:
-    """The bytes of a ProtocolDAGResult: a list of one string, a character for each byte, as alchemiscale sends them."""
+    """A ProtocolDAGResult: its bytes for who accepts them, else a list of one string as alchemiscale sends it."""
     data = results.get(system.database, system.objects, principal, transformation, route, result)
+    if ZSTD in accept:
+        return Response(data, media_type=ZSTD)
     return Response(json.dumps([data.decode("latin-1")], ensure_ascii=False).encode(), media_type="application/json")

@@ -100,7 +100,7 @@ class ScriptedServer:
                 if answer.drop:
                     self.close_connection = True
                     return
-                content = json.dumps(answer.body).encode()
+                content = answer.body if isinstance(answer.body, bytes) else json.dumps(answer.body).encode()
                 try:
                     self.send_response(answer.status)
                     for name, value in {"Content-Type": "application/json", **answer.headers}.items():

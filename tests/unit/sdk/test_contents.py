@@ -210,7 +210,7 @@ def listed(*numbers: int) -> Answer:
 
 
 def sent(result: ProtocolDAGResult) -> Answer:
-    return Answer(body=[keyed_chains.compress(result).decode("latin-1")])
+    return Answer(body=keyed_chains.compress(result), headers={"Content-Type": "application/zstd"})
 
 
 @pytest.fixture
@@ -225,6 +225,7 @@ def test_results_of_a_transformation_in_each_format(
 ) -> None:
     server.answers = [listed(1, 2), sent(results[0]), sent(results[1]), Answer(body=chain(edge))]
     result = one_by_one.get_transformation_results(key_of(edge))
+    assert server.received[1].headers["Accept"] == "application/zstd"
     assert [request.path for request in server.received] == [
         f"/transformations/{key_of(edge)}/results",
         f"/transformations/{key_of(edge)}/results/{reference(1)}",
