@@ -13,6 +13,8 @@ from alchemiscale_prefect import cli, settings
 from alchemiscale_prefect.api.app import AREAS
 from alchemiscale_prefect.api.errors import STATUS
 from alchemiscale_prefect.domain.errors import AlchemiscaleError
+from alchemiscale_prefect.protocols.harmonic import HarmonicSettings
+from alchemiscale_prefect.protocols.noble_gas import NobleGasSettings
 from tests.architecture.project import PACKAGE, ROOMS, ROOT, project_files
 
 PAGES = [path for path in project_files("*.md") if path.name != "CHANGELOG.md"]
@@ -153,3 +155,12 @@ def test_the_reference_of_the_http_api_has_every_code_under_its_status() -> None
         status = next((STATUS[above] for above in error.__mro__ if above in STATUS), 500)
         found.add((str(status), error.code))
     assert shown == found
+
+
+@pytest.mark.parametrize("group", [HarmonicSettings, NobleGasSettings], ids=lambda group: group.__name__)
+def test_every_setting_of_a_built_in_protocol_is_in_the_reference(group: Any) -> None:
+    page = (ROOT / "docs" / "reference" / "protocols.md").read_text()
+    _, _, section = page.partition(f"## {group.__name__.removesuffix('Settings')}Protocol")
+    table = section.split("\n## ")[0]
+    named = {name for row in re.findall(r"^\| (`.+?) \|", table, re.MULTILINE) for name in CODE.findall(row)}
+    assert named == set(group.model_fields)
