@@ -87,7 +87,7 @@ def heartbeat(database: Database, principal: Principal, run: Run, body: wire.Hea
     """Renew the lease; `AttemptVoid` if it is no longer the run's, which then must stop."""
     principal.require(run.task.scope)
     with database.transaction() as connection:
-        if not attempts.renew(connection, run.attempt, run.owner, lease, body.units_done, body.units_total):
+        if not attempts.renew(connection, run.task, run.n, run.owner, lease, body.units_done, body.units_total):
             raise _void(run)
 
 

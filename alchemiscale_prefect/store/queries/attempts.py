@@ -51,8 +51,9 @@ _RENEW = text(
     """
     update attempt a
     set lease_expires_at = now() + :lease, units_done = :done, units_total = :total
-    from task t
-    where t.id = a.task_id and t.key = :task and a.n = :n and a.lease_owner = :owner
+    from task t join scope s on s.id = t.scope_id
+    where t.id = a.task_id and t.key = :gufe_key and a.n = :n and a.lease_owner = :owner
+      and s.org = :org and s.campaign = :campaign and s.project = :project
       and a.state in ('running', 'complete', 'error')
     returning a.task_id
     """
@@ -124,12 +125,12 @@ def begin(
 
 
 def renew(
-    connection: Connection, attempt: AttemptId, owner: str, lease: timedelta, units_done: int, units_total: int
+    connection: Connection, task: ScopedKey, n: int, owner: str, lease: timedelta, units_done: int, units_total: int
 ) -> bool:
-    """Renew a lease; False if it is no longer the caller's."""
+    """Renew a lease; False if it is no longer the caller's. A heartbeat that crosses the finish is no harm."""
     parameters = {
-        "task": attempt.task,
-        "n": attempt.n,
+        **task.to_dict(),
+        "n": n,
         "owner": owner,
         "lease": lease,
         "done": units_done,
