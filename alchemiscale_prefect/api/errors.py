@@ -10,6 +10,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from alchemiscale_prefect.domain.errors import (
     AlchemiscaleError,
@@ -80,7 +81,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _validation_error)
     app.add_exception_handler(HTTPException, _http_exception)
     app.add_exception_handler(ClientDisconnect, _disconnected)
-    app.add_exception_handler(Exception, _unexpected)
+    app.add_middleware(_UnexpectedErrors)
 
 
 def _domain_error(_request: Request, error: Exception) -> Response:
@@ -112,11 +113,30 @@ def _disconnected(_request: Request, _error: Exception) -> Response:
     return _answer(400, ErrorBody(detail="the client went away"))
 
 
-def _unexpected(request: Request, error: Exception) -> Response:
-    incident = uuid.uuid4().hex
-    log.error("unexpected_error", incident=incident, method=request.method, path=request.url.path, exc_info=error)
-    detail = f"the server made an error; its log has more under {incident}"
-    return _answer(500, ErrorBody(detail=detail, code=AlchemiscaleError.code))
+class _UnexpectedErrors:
+    """Answers what nobody expected. Starlette's own handler raises the error again, which breaks the connection."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Call the app; if it fails before it answers, answer for it."""
+        started = False
+
+        async def watched(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watched)
+        except Exception as error:
+            if started or scope["type"] != "http":
+                raise
+            incident = uuid.uuid4().hex
+            log.error("unexpected_error", incident=incident, method=scope["method"], path=scope["path"], exc_info=error)
+            detail = f"the server made an error; its log has more under {incident}"
+            await _answer(500, ErrorBody(detail=detail, code=AlchemiscaleError.code))(scope, receive, send)
 
 
 def _answer(status: int, body: ErrorBody, headers: Mapping[str, str] | None = None) -> Response:
