@@ -13,7 +13,8 @@ from alchemiscale_prefect.sdk.client import AlchemiscaleClient
 from tests.debian_postgres import prefect_postgres
 from tests.waiting import wait_for
 
-LEASE_SECONDS = 6.0
+# long enough for an API that restarts on a busy machine
+LEASE_SECONDS = 15.0
 
 
 @pytest.fixture(scope="session")
