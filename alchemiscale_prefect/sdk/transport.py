@@ -33,6 +33,7 @@ Params = Mapping[str, str | int | float | bool | None]
 DEFAULT_COMPRESSION = 5
 # A token this young is as good as a new one: asking for another would only repeat the refusal.
 _FRESH_SECONDS = 30.0
+_THIS_MACHINE = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 class Transport:
@@ -162,7 +163,8 @@ class Transport:
                 begun.extend(pool.submit(function, item) for item in islice(todo, 1))
                 yield value
         finally:
-            pool.shutdown(wait=True, cancel_futures=True)
+            # not waiting: after an error or Ctrl-C the caller is not held up by what another thread still tries
+            pool.shutdown(wait=False, cancel_futures=True)
 
     def close(self) -> None:
         """Close the connections; a later request opens new ones."""
@@ -206,7 +208,9 @@ class Transport:
         limits = httpx.Limits(max_connections=None, max_keepalive_connections=self.max_workers, keepalive_expiry=3.0)
         # no certificates to read where none are used
         verify = self.verify and self.api_url.startswith("https://")
-        client = httpx.Client(timeout=self._timeout, verify=verify, limits=limits)
+        # a proxy of the environment knows nothing of what runs on this machine
+        trust_env = httpx.URL(self.api_url).host not in _THIS_MACHINE
+        client = httpx.Client(timeout=self._timeout, verify=verify, limits=limits, trust_env=trust_env)
         weakref.finalize(self, client.close)
         return client
 

@@ -191,6 +191,13 @@ def test_no_server_at_all(server: ScriptedServer) -> None:
         dead.request("GET", "/info")
 
 
+def test_a_proxy_is_not_asked_for_what_runs_on_this_machine(
+    transport: Transport, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+    assert transport.request("GET", "/info").json() == "ok"
+
+
 def test_a_redirect_is_told_not_followed(transport: Transport, server: ScriptedServer) -> None:
     server.answers = [Answer(301, headers={"Location": "https://elsewhere.example.org/info"})]
     with pytest.raises(AlchemiscaleClientError, match=r"the API is at https://elsewhere\.example\.org/info"):
