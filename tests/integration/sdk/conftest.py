@@ -39,6 +39,7 @@ from alchemiscale_prefect.store.objects.local import LocalObjectStore
 from alchemiscale_prefect.wire import paths
 from tests import protocols
 from tests.api_server import Server
+from tests.integration.conftest import Server as PostgresServer
 
 USER, OTHER_USER, WORKER = "test_user", "other_user", "test_worker"
 KEY = "a key that only this test user knows"
@@ -83,7 +84,7 @@ def chemicalsystem(transformation: Transformation) -> ChemicalSystem:
 
 @pytest.fixture(scope="session")
 def preloaded(
-    postgres, template_database: str, network: AlchemicalNetwork, incomplete: AlchemicalNetwork
+    postgres: PostgresServer, template_database: str, network: AlchemicalNetwork, incomplete: AlchemicalNetwork
 ) -> Iterator[str]:
     """Name of a database to copy, with networks and identities in it."""
     url = postgres.create(template_database)
@@ -108,7 +109,7 @@ def preloaded(
 
 
 @pytest.fixture
-def system(postgres, preloaded: str, tmp_path: Path) -> Iterator[System]:
+def system(postgres: PostgresServer, preloaded: str, tmp_path: Path) -> Iterator[System]:
     url = postgres.create(preloaded)
     settings = ApiSettings(jwt_secret=secrets.token_hex(32))
     system = System(Database(url), LocalObjectStore(tmp_path / "objects"), settings)

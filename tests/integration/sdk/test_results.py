@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from alchemiscale_prefect import AlchemiscaleClient, AlchemiscaleClientError, ResultFormat, Scope, ScopedKey
-from alchemiscale_prefect.chemistry.base import AlchemicalNetwork, NonTransformation, Protocol, Transformation
+from alchemiscale_prefect.chemistry.base import AlchemicalNetwork, NonTransformation, Protocol, Transformation, unit
 from tests import protocols
 
 Work = Callable[[], int]
@@ -67,7 +67,7 @@ def test_get_transformation_and_network_results(
     line = estimates[str(edge)]
     assert (line.name, line.units, len(line.estimates)) == ("the edge", "kilojoule_per_mole", 3)
     assert [line.state_a, line.state_b] == [str(key) for key in client.get_transformation_chemicalsystems(edge)]
-    assert sorted(line.estimates) == pytest.approx(sorted(kilojoules(one.get_estimate()) for one in singles))  # type: ignore[union-attr, type-var, misc]
+    assert sorted(line.estimates) == pytest.approx(sorted(kilojoules(one.get_estimate()) for one in singles))  # type: ignore[union-attr, type-var]
     assert estimates[str(rest)].estimates == []
 
 
@@ -87,10 +87,10 @@ def test_get_transformation_and_network_failures(
     assert len(failures) == 2
     for failure in failures:
         assert not failure.ok()
-        (unit,) = failure.protocol_unit_failures
-        name, arguments = unit.exception
+        (failed,) = failure.protocol_unit_failures
+        name, arguments = failed.exception
         assert (name, list(arguments)) == ("RuntimeError", ["did not converge"])
-        assert "did not converge" in unit.traceback
+        assert "did not converge" in failed.traceback
     assert client.get_network_failures(network) == {edge: failures, rest: []}
     assert client.get_network_results(network) == {edge: None, rest: None}
 
@@ -182,8 +182,8 @@ def test_many_transformations_results_come_with_their_own_transformation(
             protocol=protocols.FanOutProtocol(
                 protocols.FanOutSettings(
                     n_samples=1,
-                    free_energy=float(n) * protocols.unit.kilojoule_per_mole,
-                    noise=0.0 * protocols.unit.kilojoule_per_mole,
+                    free_energy=float(n) * unit.kilojoule_per_mole,
+                    noise=0.0 * unit.kilojoule_per_mole,
                 )
             ),
             name=str(n),
