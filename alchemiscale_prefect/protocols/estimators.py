@@ -55,7 +55,7 @@ def mbar(samples: Sequence[FloatArray]) -> FreeEnergyProfile:
     Raises
     ------
     ValueError
-        If an array does not have K rows, has no sample, or is not finite.
+        If an array does not have K rows, has no sample, or is not finite; or if there is no solution.
     """
     n_states = len(samples)
     for state, energies in enumerate(samples):
@@ -64,8 +64,12 @@ def mbar(samples: Sequence[FloatArray]) -> FreeEnergyProfile:
         if not np.isfinite(energies).all():
             raise ValueError(f"samples of state {state} hold an energy that is not finite")
     counts = np.array([energies.shape[1] for energies in samples])
-    solver = _pymbar().MBAR(np.concatenate(samples, axis=1), counts)
+    # Newton-Raphson and self-consistent steps; pymbar's default goes through scipy with options that scipy warns of
+    protocol = ({"method": "adaptive", "options": {}, "continuation": True},)
+    solver = _pymbar().MBAR(np.concatenate(samples, axis=1), counts, solver_protocol=protocol)
     result = solver.compute_free_energy_differences()
+    if not np.isfinite(result["Delta_f"]).all():
+        raise ValueError("MBAR found no solution: the states do not overlap enough")
     overlap = np.asarray(solver.compute_overlap()["matrix"])
     return FreeEnergyProfile(
         values=np.asarray(result["Delta_f"][0], dtype=np.float64),
@@ -87,7 +91,7 @@ def bar(forward: FloatArray, reverse: FloatArray) -> tuple[float, float]:
     Returns
     -------
     tuple
-        Second state less first, and its asymptotic standard error.
+        Second state less first, and its asymptotic standard error, infinite where nothing overlaps.
 
     Raises
     ------
@@ -118,7 +122,8 @@ def _fermi(x: FloatArray) -> FloatArray:
 
 
 def _relative_variance(values: FloatArray) -> float:
-    return max(0.0, float(np.mean(values**2) / np.mean(values) ** 2 - 1.0))
+    mean = float(np.mean(values))
+    return max(0.0, float(np.mean(values**2)) / mean**2 - 1.0) if mean > 0.0 else math.inf
 
 
 def statistical_inefficiency(series: FloatArray) -> float:

@@ -46,15 +46,48 @@ def lineage_of(result: ProtocolDAGResult, analysis_cls: type[ProtocolUnit]) -> l
     return [int(seed) for seed in outputs["lineage"]]
 
 
-def gathered(results: Iterable[ProtocolDAGResult], analysis_cls: type[ProtocolUnit]) -> dict[str, Any]:
-    """Average the independent repeats among some results.
+def finished_analyses(results: Iterable[ProtocolDAGResult], analysis_cls: type[ProtocolUnit]) -> list[dict[str, Any]]:
+    """Outputs of the analysis units of those results that have come to their end."""
+    return [outputs for result in results if (outputs := analysis_outputs(result, analysis_cls)) is not None]
+
+
+def combined(
+    finished: Iterable[dict[str, Any]], value: str, error: str, unit_name: str
+) -> tuple[float, float, list[Repeat]]:
+    """Mean over independent repeats, its standard error, and the repeats.
 
     Parameters
     ----------
-    results
-        Of one Transformation. Those without a finished analysis do not count, and those that share samples count once.
-    analysis_cls
-        Class of the unit whose outputs hold the estimate.
+    finished
+        Outputs of analysis units; those that share samples count once.
+    value, error
+        Names of the outputs to average.
+    unit_name
+        Unit of the numbers returned.
+
+    Raises
+    ------
+    InvalidInput
+        If ``finished`` is empty.
+    """
+    repeats = independent(
+        Repeat(
+            estimate=float(outputs[value].m_as(unit_name)),
+            uncertainty=float(outputs[error].m_as(unit_name)),
+            lineage=tuple(int(seed) for seed in outputs["lineage"]),
+        )
+        for outputs in finished
+    )
+    return (*average(repeats), repeats)
+
+
+def gathered(finished: Iterable[dict[str, Any]]) -> dict[str, Any]:
+    """The ``data`` of a ProtocolResult.
+
+    Parameters
+    ----------
+    finished
+        Outputs of analysis units.
 
     Returns
     -------
@@ -64,18 +97,9 @@ def gathered(results: Iterable[ProtocolDAGResult], analysis_cls: type[ProtocolUn
     Raises
     ------
     InvalidInput
-        If no result has a finished analysis.
+        If ``finished`` is empty.
     """
-    finished = [outputs for result in results if (outputs := analysis_outputs(result, analysis_cls)) is not None]
-    repeats = independent(
-        Repeat(
-            estimate=float(outputs["estimate"].m_as(unit.kilojoule_per_mole)),
-            uncertainty=float(outputs["uncertainty"].m_as(unit.kilojoule_per_mole)),
-            lineage=tuple(int(seed) for seed in outputs["lineage"]),
-        )
-        for outputs in finished
-    )
-    estimate, uncertainty = average(repeats)
+    estimate, uncertainty, repeats = combined(finished, "estimate", "uncertainty", "kilojoule_per_mole")
     return {
         "estimate": estimate * unit.kilojoule_per_mole,
         "uncertainty": uncertainty * unit.kilojoule_per_mole,

@@ -34,7 +34,7 @@ from alchemiscale_prefect.chemistry.base import (
 )
 from alchemiscale_prefect.domain.errors import InvalidInput
 from alchemiscale_prefect.protocols.estimators import bar
-from alchemiscale_prefect.protocols.gathering import gathered, lineage_of, successes
+from alchemiscale_prefect.protocols.gathering import finished_analyses, gathered, lineage_of, successes
 from alchemiscale_prefect.protocols.quantities import Temperature
 from alchemiscale_prefect.protocols.repeats import generator, next_lineage
 
@@ -266,7 +266,7 @@ class HarmonicProtocol(Protocol):
         return [result.outputs["squared_distances"] for _, result in windows]
 
     def _gather(self, protocol_dag_results: Iterable[ProtocolDAGResult]) -> dict[str, Any]:
-        return gathered(protocol_dag_results, HarmonicAnalysisUnit)
+        return gathered(finished_analyses(protocol_dag_results, HarmonicAnalysisUnit))
 
 
 def exact(stateA: ChemicalSystem, stateB: ChemicalSystem, temperature: Quantity) -> Quantity:

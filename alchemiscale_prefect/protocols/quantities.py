@@ -11,8 +11,8 @@ from alchemiscale_prefect.chemistry.base import GufeQuantity, Quantity
 def positive_in(unit_name: str) -> AfterValidator:
     """Annotation of a settings field that converts a Quantity to a unit and refuses one that is not above zero.
 
-    One validator for both, because pydantic 2.11 drops all but the last of a GufeQuantity's validators when the field is
-    given by ``Field(default=...)``.
+    One validator for both, because pydantic 2.11 drops all but the last of a GufeQuantity's validators when the field
+    is given by ``Field(default=...)``.
     """
 
     def convert(quantity: Quantity) -> Quantity:

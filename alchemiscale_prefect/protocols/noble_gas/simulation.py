@@ -1,36 +1,15 @@
 """Molecular dynamics of one box with OpenMM. Import it inside a unit only: it loads OpenMM."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-
 import numpy as np
 import openmm
 
+from alchemiscale_prefect.protocols.noble_gas.calculation import Dynamics
 from alchemiscale_prefect.protocols.noble_gas.liquid import Liquid
 from alchemiscale_prefect.protocols.noble_gas.potential import SOFT_CORE_ALPHA, FloatArray, Interaction
 
 _SOFT_CORE = "4*epsilon*coupling*(1/x^2 - 1/x); x = alpha*(1 - coupling) + (r/sigma)^6"
 _MINIMISER_TOLERANCE = 50.0  # kJ/mol/nm: enough to start from
 _LONGEST_CHUNK = 1000  # steps, well under a second: between chunks a signal can get through
-
-
-@dataclass(frozen=True)
-class Dynamics:
-    """How to integrate: Langevin dynamics at the temperature of the liquid.
-
-    Parameters
-    ----------
-    timestep
-        In ps.
-    friction
-        In 1/ps.
-    platform
-        Name of the OpenMM platform, or ``"fastest"``.
-    """
-
-    timestep: float
-    friction: float
-    platform: str
 
 
 class Simulation:
@@ -89,11 +68,9 @@ class Simulation:
             self._integrator.step(chunk)
             steps -= chunk
 
-    def frames(self, count: int, steps_between: int) -> Iterator[FloatArray]:
-        """Positions after every ``steps_between`` steps, ``count`` times."""
-        for _ in range(count):
-            self.run(steps_between)
-            yield self.positions
+    def place(self, positions: FloatArray) -> None:
+        """Put the particles elsewhere; each keeps its velocity."""
+        self._context.setPositions(positions)
 
 
 def build_system(liquid: Liquid, interaction: Interaction | None) -> openmm.System:

@@ -3,7 +3,6 @@
 import math
 
 import pytest
-from tests.unit.protocols.running import run
 
 from alchemiscale_prefect.chemistry.base import ChemicalSystem, NonTransformation, Quantity, Transformation, unit
 from alchemiscale_prefect.domain.errors import InvalidInput
@@ -14,6 +13,7 @@ from alchemiscale_prefect.protocols.harmonic import (
     exact,
     harmonic_system,
 )
+from tests.unit.protocols.running import run
 
 KJ = unit.kilojoule_per_mole
 
@@ -46,11 +46,11 @@ def test_errors_are_neither_too_small_nor_too_large():
     transformation = edge(100.0, 400.0)
     expected = transformation.protocol.exact(transformation.stateA, transformation.stateB)
     squares = []
-    for _ in range(100):
+    for _ in range(60):
         result = transformation.gather([run(transformation)])
         squares.append(((result.get_estimate() - expected) / result.get_uncertainty()).m_as("") ** 2)
-    # chi-squared with 100 degrees of freedom: mean 1, standard deviation 0.14
-    assert 0.5 < sum(squares) / len(squares) < 1.6
+    # chi-squared over its 60 degrees of freedom: mean 1, standard deviation 0.18
+    assert 0.4 < sum(squares) / len(squares) < 1.9
 
 
 def test_a_seed_makes_runs_equal_and_its_absence_makes_them_differ():
