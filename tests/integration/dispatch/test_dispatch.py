@@ -10,13 +10,12 @@ from alchemiscale_prefect.domain.attempts import AttemptId
 from alchemiscale_prefect.domain.errors import AttemptVoid
 from alchemiscale_prefect.domain.keys import ScopedKey
 from alchemiscale_prefect.services import dispatch
-from alchemiscale_prefect.services.dispatch import ASK_AFTER, LAUNCH_GRACE, Pass
+from alchemiscale_prefect.services.dispatch import LAUNCH_GRACE, Pass
 from alchemiscale_prefect.store import queue
 from alchemiscale_prefect.store.queries import attempts
 from tests.integration.dispatch.world import MemoryLauncher, Net, World, own_keys, pool
 
 GRACE = LAUNCH_GRACE.total_seconds() + 1
-SILENT = ASK_AFTER.total_seconds() + 1
 
 
 def _live(world: World) -> Counter[str]:

@@ -8,11 +8,10 @@ import pytest
 from alchemiscale_prefect.domain.attempts import AttemptId, RunState
 from alchemiscale_prefect.domain.errors import AttemptVoid
 from alchemiscale_prefect.services import dispatch
-from alchemiscale_prefect.services.dispatch import ASK_AFTER, LAUNCH_GRACE, Pass
+from alchemiscale_prefect.services.dispatch import ASK_AFTER, Pass
 from alchemiscale_prefect.store.queries import attempts
 from tests.integration.dispatch.world import MemoryLauncher, Net, World, pool
 
-GRACE = LAUNCH_GRACE.total_seconds() + 1
 SILENT = ASK_AFTER.total_seconds() + 1
 
 
