@@ -7,7 +7,8 @@ never builds the objects.
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -18,6 +19,9 @@ MAX_KEY = 255
 MAX_MODULE = 1000
 REFERENCE = ":gufe-key:"
 VERSION = ":version:"
+
+# in JSON text without spaces, after a { or a comma: inside of a string the quotes are escaped
+_REFERENCES = re.compile(rb'":gufe-key:":("[^"\\]*(?:\\.[^"\\]*)*")?')
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +34,8 @@ class Entry:
         As the client sent them; the key is never recomputed.
     content
         The keyed dict.
+    text
+        The same as JSON text, fields in the order the client sent them.
     references
         Keys of the objects it names directly, each once, in order of appearance.
     """
@@ -38,7 +44,13 @@ class Entry:
     qualname: str
     module: str
     content: Mapping[str, Any]
+    text: bytes
     references: tuple[str, ...]
+
+    @property
+    def digest(self) -> bytes:
+        """SHA-256 (32 bytes) of the text."""
+        return hashlib.sha256(self.text).digest()
 
     @property
     def name(self) -> str | None:
@@ -46,15 +58,15 @@ class Entry:
         name = self.content.get("name")
         return name if isinstance(name, str) else None
 
-    def serialized(self) -> bytes:
-        """The keyed dict as JSON text, fields in the order the client sent them."""
-        return json.dumps(self.content, ensure_ascii=False, separators=(",", ":")).encode()
+
+def same_content(one: bytes, other: bytes) -> bool:
+    """Whether two JSON texts of keyed dicts say the same, whatever the order of their fields."""
+    return one == other or _canonical(one) == _canonical(other)
 
 
-def digest(content: Mapping[str, Any]) -> bytes:
-    """SHA-256 (32 bytes) of a keyed dict, independent of the order of its fields."""
-    canonical = json.dumps(content, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
-    return hashlib.sha256(canonical.encode()).digest()
+def _canonical(text: bytes) -> str:
+    # text, not values: not a number equals itself there
+    return json.dumps(json.loads(text), sort_keys=True)
 
 
 @dataclass(frozen=True)
@@ -94,7 +106,7 @@ def parse(document: object, field: str = "network") -> KeyedChain:
     InvalidKeyedChain
         Not a list of pairs; a key that is not ``<qualname>-<token>`` of its own dict; one key with two contents; a
         reference to an object that is not in the chain, comes later, or is part of a cycle; an object that the last
-        one does not need.
+        one does not need; a value that JSON text cannot hold.
     """
     if not isinstance(document, Sequence) or isinstance(document, str | bytes) or not document:
         raise InvalidKeyedChain(
@@ -106,7 +118,7 @@ def parse(document: object, field: str = "network") -> KeyedChain:
         known = entries.get(entry.key)
         if known is None:
             entries[entry.key] = entry
-        elif digest(known.content) != digest(entry.content):
+        elif not same_content(known.text, entry.text):
             raise InvalidKeyedChain(
                 f"`{field}`[{position}]: key {entry.key} appears twice with different content", field=field
             )
@@ -133,24 +145,29 @@ def _entry(item: object, position: int, field: str) -> Entry:
             f"{where}: a key has at most {MAX_KEY} characters and `__module__` {MAX_MODULE}, all of them printable",
             field=field,
         )
-    return Entry(key, qualname, module, content, tuple(dict.fromkeys(_references(content, where, field))))
+    text = _text(content, where, field)
+    return Entry(key, qualname, module, content, text, _references(text, where, field))
 
 
-def _references(value: object, where: str, field: str) -> Iterator[str]:
-    # an explicit stack: a document may be nested deeper than Python recurses
-    stack = [value]
-    while stack:
-        node = stack.pop()
-        if isinstance(node, dict):
-            if REFERENCE in node:
-                reference = node[REFERENCE]
-                if not isinstance(reference, str):
-                    raise InvalidKeyedChain(f"{where}: `{REFERENCE}` must be a string", field=field)
-                yield reference
-            else:
-                stack.extend(reversed(node.values()))
-        elif isinstance(node, list):
-            stack.extend(reversed(node))
+def _text(content: Mapping[str, Any], where: str, field: str) -> bytes:
+    try:
+        return json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode()
+    except RecursionError as error:
+        raise InvalidKeyedChain(f"{where} is nested too deeply", field=field) from error
+    except UnicodeEncodeError as error:
+        raise InvalidKeyedChain(f"{where} holds half a surrogate pair, which is no text", field=field) from error
+
+
+def _references(text: bytes, where: str, field: str) -> tuple[str, ...]:
+    # in the text, since that is ten times as fast as walking through the values
+    found: dict[str, None] = {}
+    for match in _REFERENCES.finditer(text):
+        if text[match.start() - 1] not in b"{,":
+            continue
+        if match[1] is None:
+            raise InvalidKeyedChain(f"{where}: `{REFERENCE}` must be a string", field=field)
+        found[json.loads(match[1]) if b"\\" in match[1] else match[1][1:-1].decode()] = None
+    return tuple(found)
 
 
 def _check_references(chain: KeyedChain, field: str) -> None:

@@ -103,12 +103,7 @@ def _prepared(chain: KeyedChain, content: NetworkContent) -> Iterator[NewObject]
                     field="network",
                 )
             name = None
-        try:
-            text, digest = entry.serialized(), keyed_chains.digest(entry.content)
-        except (UnicodeEncodeError, RecursionError) as error:
-            problem = "is nested too deeply" if isinstance(error, RecursionError) else "holds half a surrogate pair"
-            raise InvalidKeyedChain(f"`network`: {entry.key!r} {problem}", field="network") from error
-        yield NewObject(entry.key, entry.qualname, entry.module, name, text, digest, entry.references)
+        yield NewObject(entry.key, entry.qualname, entry.module, name, entry.text, entry.digest, entry.references)
 
 
 def _check_key(entry: Entry) -> None:

@@ -1,7 +1,7 @@
 """gufe objects in the database: stored once per key and scope, given back as the chain of JSON texts."""
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -11,6 +11,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.types import BigInteger, Text
 
 from alchemiscale_prefect.domain.errors import ContentConflict
+from alchemiscale_prefect.domain.keyed_chains import same_content
 from alchemiscale_prefect.domain.keys import ScopedKey
 from alchemiscale_prefect.domain.scopes import Scope
 from alchemiscale_prefect.store.rows import copy_rows
@@ -29,7 +30,7 @@ _CHAIN = text(
     with recursive needed(id) as (
         select cast(:root as bigint)
         union
-        select r.referenced_id from needed n join gufe_reference r on r.object_id = n.id)
+        select unnest(o.refers_to) from needed n join gufe_object o on o.id = n.id)
     select o.key, o.content from needed n join gufe_object o on o.id = n.id order by o.id
     """
 )
@@ -42,6 +43,22 @@ _NETWORK_CHAIN = text(
     """
 ).bindparams(bindparam("ids", type_=ARRAY(BigInteger)))
 
+_KNOWN = text("select key, id, digest from gufe_object where scope_id = :scope and key = any(:keys)")
+_CONTENTS = text("select key, content from gufe_object where id = any(:ids)")
+_NEXT_IDS = text("select nextval(pg_get_serial_sequence('gufe_object', 'id')) from generate_series(1, :count)")
+_COLUMNS = {
+    "id": "int8",
+    "scope_id": "int4",
+    "key": "text",
+    "qualname": "text",
+    "module": "text",
+    "name": "text",
+    "content": "bytea",
+    "digest": "bytea",
+    "refers_to": "int8[]",
+    "gufe_version": "text",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class NewObject:
@@ -52,7 +69,7 @@ class NewObject:
     content
         The keyed dict's JSON text.
     digest
-        `domain.keyed_chains.digest` of it.
+        SHA-256 of it.
     references
         Keys of what it names directly.
     """
@@ -156,45 +173,35 @@ def store(
     ids = _known(connection, scope, scope_id, objects)
     new = [obj for obj in objects if obj.key not in ids]
     if new:
-        columns = {
-            "scope_id": "int4",
-            "key": "text",
-            "qualname": "text",
-            "module": "text",
-            "name": "text",
-            "content": "bytea",
-            "digest": "bytea",
-            "gufe_version": "text",
-        }
-        copy_rows(connection, "gufe_object", columns, _rows(scope_id, new, gufe_version))
-        rows = connection.execute(
-            text("select key, id from gufe_object where scope_id = :scope and key = any(:keys)"),
-            {"scope": scope_id, "keys": [obj.key for obj in new]},
-        )
-        ids.update((row.key, row.id) for row in rows)
-        references = ((ids[obj.key], ids[reference]) for obj in new for reference in obj.references)
-        copy_rows(connection, "gufe_reference", {"object_id": "int8", "referenced_id": "int8"}, references)
+        # the ids first, so that the objects can be written with those they refer to
+        fresh = connection.execute(_NEXT_IDS, {"count": len(new)}).scalars()
+        ids.update((obj.key, object_id) for obj, object_id in zip(new, fresh, strict=True))
+        copy_rows(connection, "gufe_object", _COLUMNS, _rows(scope_id, new, ids, gufe_version))
     return ids
 
 
 def _known(connection: Connection, scope: Scope, scope_id: int, objects: Sequence[NewObject]) -> dict[str, int]:
-    rows = connection.execute(
-        text("select key, id, digest from gufe_object where scope_id = :scope and key = any(:keys)"),
-        {"scope": scope_id, "keys": [obj.key for obj in objects]},
-    )
-    known = {row.key: (row.id, bytes(row.digest)) for row in rows}
-    for obj in objects:
-        if obj.key in known and known[obj.key][1] != obj.digest:
+    by_key = {obj.key: obj for obj in objects}
+    rows = connection.execute(_KNOWN, {"scope": scope_id, "keys": list(by_key)}).all()
+    ids = {row.key: row.id for row in rows}
+    doubtful = [row.id for row in rows if bytes(row.digest) != by_key[row.key].digest]
+    decompress = zstandard.ZstdDecompressor().decompress
+    for key, content in connection.execute(_CONTENTS, {"ids": doubtful}) if doubtful else ():
+        if not same_content(decompress(content), by_key[key].content):
             raise ContentConflict(
-                f"{obj.key} already stands in scope {scope} with other content; a gufe key names one content only, so "
-                "one of the two was changed after gufe named it. Make the object anew, or use another scope",
+                f"{key} already stands in scope {scope} with other content; a gufe key names one content only, so one "
+                "of the two was changed after gufe named it. Make the object anew, or use another scope",
                 field="network",
             )
-    return {key: object_id for key, (object_id, _) in known.items()}
+    return ids
 
 
-def _rows(scope_id: int, objects: Iterable[NewObject], gufe_version: str) -> Iterator[tuple[object, ...]]:
+def _rows(
+    scope_id: int, objects: Iterable[NewObject], ids: Mapping[str, int], gufe_version: str
+) -> Iterator[tuple[object, ...]]:
     compress = zstandard.ZstdCompressor(level=_LEVEL).compress
     for obj in objects:
         content = compress(obj.content)
-        yield (scope_id, obj.key, obj.qualname, obj.module, obj.name, content, obj.digest, gufe_version)
+        refers_to = [ids[key] for key in obj.references]
+        row = (ids[obj.key], scope_id, obj.key, obj.qualname, obj.module, obj.name)
+        yield (*row, content, obj.digest, refers_to, gufe_version)

@@ -10,7 +10,7 @@ from alchemiscale_prefect.store.tables.networks import (
     network_transformation,
     transformation,
 )
-from alchemiscale_prefect.store.tables.objects import gufe_object, gufe_reference
+from alchemiscale_prefect.store.tables.objects import gufe_object
 from alchemiscale_prefect.store.tables.results import result
 from alchemiscale_prefect.store.tables.scopes import scope
 from alchemiscale_prefect.store.tables.tasks import action, task
@@ -21,7 +21,6 @@ __all__ = [
     "checkpoint",
     "chemical_system",
     "gufe_object",
-    "gufe_reference",
     "identity",
     "identity_scope",
     "metadata",

@@ -52,11 +52,13 @@ def test_references_of_every_object_are_kept(submit, database):
     with database.transaction() as connection:
         rows = connection.execute(
             text(
-                "select o.key, r.key from gufe_reference link join gufe_object o on o.id = link.object_id "
-                "join gufe_object r on r.id = link.referenced_id"
+                "select o.key, r.key from gufe_object o, unnest(o.refers_to) as link(id) "
+                "join gufe_object r on r.id = link.id"
             )
         ).all()
-        backwards = connection.execute(text("select count(*) from gufe_reference where referenced_id >= object_id"))
+        backwards = connection.execute(
+            text("select count(*) from gufe_object o, unnest(o.refers_to) as link(id) where link.id >= o.id")
+        )
         assert backwards.scalar_one() == 0
     stored: dict[str, set[str]] = {}
     for key, referenced in rows:

@@ -60,8 +60,8 @@ def test_another_database_than_postgres_is_refused(url):
         "update task set priority = 0",
         "update network set state = 'gone'",
         "update network set weight = 1.5",
-        "insert into gufe_object (scope_id, key, qualname, module, content, digest, gufe_version) "
-        "select scope_id, key, qualname, module, content, digest, gufe_version from gufe_object limit 1",
+        "insert into gufe_object (scope_id, key, qualname, module, content, digest, refers_to, gufe_version) "
+        "select scope_id, key, qualname, module, content, digest, refers_to, gufe_version from gufe_object limit 1",
         "insert into attempt (task_id, n, pool, state, tags) select id, 2, 'p', 'running', '[]' from task",
     ],
 )
@@ -71,8 +71,8 @@ def test_the_database_itself_refuses_what_must_not_be(database, statement):
             "insert into scope (org, campaign, project) values ('a', 'b', 'c')",
             "insert into identity (kind, identifier, key_hash) values ('user', 'known', 'h')",
             *(
-                "insert into gufe_object (scope_id, key, qualname, module, content, digest, gufe_version) "
-                f"values (1, '{key}', 'Q', 'm', '', '', '1')"
+                "insert into gufe_object (scope_id, key, qualname, module, content, digest, refers_to, gufe_version) "
+                f"values (1, '{key}', 'Q', 'm', '', '', '{{}}', '1')"
                 for key in ("N-1", "S-1", "P-1", "T-1")
             ),
             "insert into network (id, scope_id, state, chain, creator) values (1, 1, 'active', '{1}', 'u')",

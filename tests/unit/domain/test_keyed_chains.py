@@ -1,6 +1,7 @@
 """Keyed chains: any proper one is read, and any that is changed is refused with a field."""
 
 import copy
+import hashlib
 import json
 
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from alchemiscale_prefect.domain.errors import InvalidKeyedChain
-from alchemiscale_prefect.domain.keyed_chains import digest, parse, referenced_key
+from alchemiscale_prefect.domain.keyed_chains import parse, referenced_key, same_content
 from alchemiscale_prefect.domain.network_content import read_network
 from tests.chains import keys_of, network_chain, pair, reference
 
@@ -59,7 +60,7 @@ def test_any_proper_chain_is_read(chain):
         assert set(entry.references) == parse_references(content)
         assert len(entry.references) == len(set(entry.references))
         assert read.by_key[key] is entry
-        assert json.loads(entry.serialized()) == content
+        assert json.loads(entry.text) == content
 
 
 def refuse(chain):
@@ -146,29 +147,89 @@ def test_a_cycle_is_called_one():
         parse(chain)
 
 
-def test_a_long_chain_and_a_deep_document_need_no_deep_stack():
+def test_a_long_chain_needs_no_deep_stack():
     long = [pair("Thing", {"n": 0})]
     for n in range(1, 5000):
         long.append(pair("Thing", {"n": n, "before": reference(long[-1])}))
     assert len(parse(long).entries) == 5000
+
+
+def test_what_json_text_cannot_hold_is_refused():
     deep = []
     for _ in range(5000):
         deep = [deep]
-    assert len(parse([["Thing-1", {"__qualname__": "Thing", "__module__": "m", "deep": deep}]]).entries) == 1
+    for value in (deep, "half \ud800 a pair", {"\udfff": 1}):
+        refuse([["Thing-1", {"__qualname__": "Thing", "__module__": "m", "value": value}]])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{":gufe-key:":"Thing-1"}',
+        ',":gufe-key:":"Thing-1"',
+        ":gufe-key:",
+        '\\",":gufe-key:":"Thing-1',
+        '\\\\{":gufe-key:":5',
+        '"":gufe-key:":5',
+    ],
+)
+def test_text_that_looks_like_a_reference_is_none(text):
+    content = {
+        "__qualname__": "Thing",
+        "__module__": "m",
+        "value": text,
+        "list": [text, ":gufe-key:"],
+        text + "!": text,
+    }
+    assert parse([["Thing-0", content]]).root.references == ()
+
+
+@given(st.text(min_size=1, max_size=8).filter(lambda text: not set(text) & {chr(n) for n in range(0xD800, 0xE000)}))
+def test_a_reference_may_be_any_text_and_is_found_beside_other_fields(name):
+    content = {"__qualname__": "Thing", "__module__": "m", "at": {"before": 1, ":gufe-key:": name, "after": [name]}}
+    with pytest.raises(InvalidKeyedChain) as caught:
+        parse([["Thing-0", content]])
+    assert f"refers to {name}, which is not in the chain" in str(caught.value)
+
+
+def as_text(value):
+    return json.dumps(value).encode()
 
 
 @given(st.dictionaries(st.text(max_size=3), values, max_size=5), st.randoms())
-def test_a_digest_does_not_depend_on_the_order_of_fields(content, random):
+def test_the_order_of_fields_is_no_content(content, random):
     items = list(content.items())
     random.shuffle(items)
-    assert digest(dict(items)) == digest(content)
-    assert len(digest(content)) == 32
+    assert same_content(as_text(dict(items)), as_text(content))
+    assert same_content(as_text({"deep": [dict(items)]}), as_text({"deep": [content]}))
 
 
 @given(values, values)
-def test_different_contents_have_different_digests(one, two):
-    assume(json.dumps(one, sort_keys=True) != json.dumps(two, sort_keys=True))
-    assert digest({"value": one}) != digest({"value": two})
+def test_everything_else_is_content(one, two):
+    same = json.dumps(one, sort_keys=True) == json.dumps(two, sort_keys=True)
+    assert same_content(as_text(one), as_text(two)) is same
+
+
+@pytest.mark.parametrize(
+    ("one", "two", "same"),
+    [
+        (b"1", b"1.0", False),
+        (b"1.0", b"1.00", True),
+        (b"NaN", b"NaN", True),
+        (b"[NaN, 1]", b"[NaN,1]", True),
+        (b"true", b"1", False),
+        (b"0.0", b"-0.0", False),
+        (rb'"\u00c5"', '"Å"'.encode(), True),
+    ],
+)
+def test_spelling_is_no_content_and_types_are(one, two, same):
+    assert same_content(one, two) is same
+
+
+@given(chains())
+def test_a_digest_is_of_the_text(chain):
+    for entry in parse(chain).entries:
+        assert entry.digest == hashlib.sha256(entry.text).digest()
 
 
 def test_the_line_is_told_by_the_version_stamp():

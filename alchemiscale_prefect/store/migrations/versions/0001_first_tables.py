@@ -45,7 +45,10 @@ def upgrade() -> None:
         sa.Column("module", sa.Text(), nullable=False),
         sa.Column("name", sa.Text(), nullable=True),
         sa.Column("content", sa.LargeBinary(), nullable=False, comment="zstd of the keyed dict's JSON text"),
-        sa.Column("digest", sa.LargeBinary(), nullable=False, comment="sha256 of the keyed dict, fields sorted"),
+        sa.Column("digest", sa.LargeBinary(), nullable=False, comment="sha256 of the keyed dict's JSON text"),
+        sa.Column(
+            "refers_to", sa.ARRAY(sa.BigInteger()), nullable=False, comment="ids of the objects it names directly"
+        ),
         sa.Column("gufe_version", sa.Text(), nullable=False, comment="as the client said, else its major line"),
         sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.ForeignKeyConstraint(["scope_id"], ["scope.id"], name=op.f("fk_gufe_object_scope_id")),
@@ -71,17 +74,6 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_chemical_system")),
     )
     op.create_index("ix_chemical_system_scope_id", "chemical_system", ["scope_id"], unique=False)
-    op.create_table(
-        "gufe_reference",
-        sa.Column("object_id", sa.BigInteger(), nullable=False),
-        sa.Column("referenced_id", sa.BigInteger(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["object_id"], ["gufe_object.id"], name=op.f("fk_gufe_reference_object_id"), ondelete="CASCADE"
-        ),
-        sa.ForeignKeyConstraint(["referenced_id"], ["gufe_object.id"], name=op.f("fk_gufe_reference_referenced_id")),
-        sa.PrimaryKeyConstraint("object_id", "referenced_id", name=op.f("pk_gufe_reference")),
-    )
-    op.create_index("ix_gufe_reference_referenced_id", "gufe_reference", ["referenced_id"], unique=False)
     op.create_table(
         "network",
         sa.Column("id", sa.BigInteger(), autoincrement=False, nullable=False),
@@ -361,8 +353,6 @@ def downgrade() -> None:
     op.drop_table("network_chemical_system")
     op.drop_index("ix_network_scope_id", table_name="network")
     op.drop_table("network")
-    op.drop_index("ix_gufe_reference_referenced_id", table_name="gufe_reference")
-    op.drop_table("gufe_reference")
     op.drop_index("ix_chemical_system_scope_id", table_name="chemical_system")
     op.drop_table("chemical_system")
     op.drop_table("identity_scope")
