@@ -221,6 +221,16 @@ def test_states_it_cannot_simulate_are_refused(state: Callable[[], ChemicalSyste
     assert raised.value.field == "stateB"
 
 
+def test_validation_finds_what_creation_would(first: ProtocolDAGResult):
+    protocol = NobleGasProtocol(settings())
+    argon, krypton = noble_gas_system("argon"), noble_gas_system("krypton")
+    protocol._validate(stateA=argon, stateB=krypton, mapping=None, extends=first)
+    with pytest.raises(InvalidInput, match="one solvent"):
+        protocol._validate(stateA=argon, stateB=system(), mapping=None)
+    with pytest.raises(InvalidInput, match="to extend"):
+        protocol._validate(stateA=krypton, stateB=argon, mapping=None, extends=first)
+
+
 @pytest.mark.parametrize(
     ("changes", "field"),
     [
