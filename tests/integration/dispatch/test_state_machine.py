@@ -7,14 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
-    Bundle,
     RuleBasedStateMachine,
-    consumes,
+    initialize,
     invariant,
-    multiple,
+    precondition,
     rule,
     run_state_machine_as_test,
 )
@@ -28,6 +27,7 @@ from alchemiscale_prefect.store.queries import attempts
 from tests.integration.dispatch.world import FlowRun, World, pool
 
 MAX_LOSSES = 3
+PICK = st.integers(0, 99)
 
 
 @dataclass
@@ -75,8 +75,6 @@ class Histories(RuleBasedStateMachine):
     """Everything that users, dispatchers and flow runs do, one after the other."""
 
     database: Database
-    tasks: Bundle = Bundle("tasks")
-    runs: Bundle = Bundle("runs")
 
     def __init__(self) -> None:
         super().__init__()
@@ -86,6 +84,19 @@ class Histories(RuleBasedStateMachine):
         # one machine after the other uses the database: each has Transformations of its own
         self.nets = [self.world.network(f"{names} {n}", 0.5, (f"{names} a", f"{names} b")) for n in range(2)]
         self.model: dict[ScopedKey, Model] = {}
+        self.runs: list[ModelRun] = []
+
+    def _task(self, pick: int) -> ScopedKey:
+        """Mostly one that something can still become of."""
+        open_ = [key for key, model in self.model.items() if model.status in ACTIONABLE]
+        some = open_ if open_ and pick % 4 else list(self.model)
+        return some[pick % len(some)]
+
+    def _run(self, pick: int) -> ModelRun:
+        """Mostly one whose attempt is live."""
+        live = [run for run in self.runs if run.is_live()]
+        some = live if live and pick % 4 else self.runs
+        return some[pick % len(some)]
 
     def teardown(self) -> None:
         self.world.set_status(list(self.model), "deleted")
@@ -93,25 +104,39 @@ class Histories(RuleBasedStateMachine):
 
     # --- users -------------------------------------------------------------------------------------------------------
 
-    @rule(target=tasks, count=st.integers(1, 3))
-    def create(self, count: int):
-        keys = self.world.create(self.nets[0], count)
-        self.model.update((key, Model()) for key in keys)
-        return multiple(*keys)
+    @initialize()
+    def begin_with_some(self) -> None:
+        # hypothesis leaves rules out, other ones in each history: `create` too
+        self.create(3, (0,))
+        self.create(1, (0, 1))
+        for pick in (1, 2, 3):  # a child of each, and a grandchild
+            self.extend(pick, (0,))
+        self.extend(5, (1,))
 
-    @rule(target=tasks, parent=tasks)
-    def extend(self, parent: ScopedKey):
+    @rule(count=st.integers(1, 2), nets=st.sampled_from([(), (0,), (0, 1)]))
+    def create(self, count: int, nets: tuple[int, ...]) -> None:
+        self._created(self.world.create(self.nets[0], count), None, nets)
+
+    @precondition(lambda self: self.model)
+    @rule(pick=PICK, nets=st.sampled_from([(), (0,), (0, 1)]))
+    def extend(self, pick: int, nets: tuple[int, ...]) -> None:
+        parent = self._task(pick)
         model = self.model[parent]
         if model.status in (TaskStatus.invalid, TaskStatus.deleted):
             with pytest.raises(InvalidInput):
                 self.world.create(self.nets[0], 1, extends=parent)
-            return multiple()
-        (key,) = self.world.create(self.nets[0], 1, extends=parent)
-        self.model[key] = Model(model)
-        return key
+            return
+        self._created(self.world.create(self.nets[0], 1, extends=parent), model, nets)
 
-    @rule(task=tasks, net=st.integers(0, 1), weight=st.sampled_from([None, 0.0, 0.2, 1.0]))
-    def action(self, task: ScopedKey, net: int, weight: float | None) -> None:
+    def _created(self, keys: list[ScopedKey], parent: Model | None, nets: tuple[int, ...]) -> None:
+        for net in nets:
+            self.world.action(self.nets[net], keys)
+        self.model.update((key, Model(parent, weights=dict.fromkeys(nets, 0.5))) for key in keys)
+
+    @precondition(lambda self: self.model)
+    @rule(pick=PICK, net=st.integers(0, 1), weight=st.sampled_from([None, 0.0, 0.2, 1.0]))
+    def action(self, pick: int, net: int, weight: float | None) -> None:
+        task = self._task(pick)
         model = self.model[task]
         (answer,) = self.world.action(self.nets[net], [task], weight)
         new = model.status in ACTIONABLE and net not in model.weights
@@ -119,16 +144,20 @@ class Histories(RuleBasedStateMachine):
         if new or (weight is not None and model.status in ACTIONABLE):
             model.weights[net] = 0.5 if weight is None else weight
 
-    @rule(task=tasks, net=st.integers(0, 1))
-    def cancel(self, task: ScopedKey, net: int) -> None:
+    @precondition(lambda self: self.model)
+    @rule(pick=PICK, net=st.integers(0, 1))
+    def cancel(self, pick: int, net: int) -> None:
+        task = self._task(pick)
         model = self.model[task]
         (answer,) = self.world.cancel(self.nets[net], [task])
         assert answer == (str(task) if net in model.weights else None)
         if model.weights.pop(net, None) is not None and not model.weights and model.live and not model.live.begun:
             model.live = None
 
-    @rule(task=tasks, status=st.sampled_from([TaskStatus.waiting, TaskStatus.invalid, TaskStatus.deleted]))
-    def set_status(self, task: ScopedKey, status: TaskStatus) -> None:
+    @precondition(lambda self: self.model)
+    @rule(pick=PICK, status=st.sampled_from(["waiting", "waiting", "invalid", "deleted"]).map(TaskStatus))
+    def set_status(self, pick: int, status: TaskStatus) -> None:
+        task = self._task(pick)
         model = self.model[task]
         (answer,) = self.world.set_status([task], status)
         allowed = status in TRANSITIONS[model.status]
@@ -149,12 +178,20 @@ class Histories(RuleBasedStateMachine):
 
     # --- dispatchers -------------------------------------------------------------------------------------------------
 
-    @rule(target=runs, count=st.integers(1, 2))
-    def claim(self, count: int):
+    @rule(ok=st.booleans())
+    def work(self, ok: bool) -> None:
+        """All of it in one step, so that histories get somewhere."""
+        for run in self._claim(1, begin=True):
+            self._finish(run, ok, stored=True)
+
+    @rule(count=st.integers(1, 2), begin=st.booleans())
+    def claim(self, count: int, begin: bool) -> None:
+        self._claim(count, begin)
+
+    def _claim(self, count: int, begin: bool) -> list[ModelRun]:
         claimable = {key for key, model in self.model.items() if model.claimable()}
         claimed = self.world.claim(count)
         assert len(claimed) == min(count, len(claimable))
-        made = []
         for attempt in claimed:
             key = ScopedKey.from_str(attempt.task)
             assert key in claimable
@@ -162,12 +199,16 @@ class Histories(RuleBasedStateMachine):
             model.attempts += 1
             assert attempt.n == model.attempts
             model.live = ModelRun(model, self.world.run(attempt))
-            made.append(model.live)
-        return multiple(*made)
+            self.runs.append(model.live)
+            if begin:
+                self._begin(model.live)
+        return self.runs[len(self.runs) - len(claimed) :]
 
-    @rule(run=runs)
-    def expire(self, run: ModelRun) -> None:
-        """Its lease runs out, unnoticed as yet."""
+    @precondition(lambda self: self.runs)
+    @rule(pick=PICK)
+    def expire(self, pick: int) -> None:
+        """A lease runs out, unnoticed as yet."""
+        run = self._run(pick)
         if run.is_live() and run.begun:
             run.expired = True
             self.world.execute(
@@ -184,9 +225,11 @@ class Histories(RuleBasedStateMachine):
         for run in lost:
             self._lose(run.task)
 
-    @rule(run=runs)
-    def give_up(self, run: ModelRun) -> None:
-        """Prefect says that the flow run ended before it began."""
+    @precondition(lambda self: self.runs)
+    @rule(pick=PICK)
+    def give_up(self, pick: int) -> None:
+        """Prefect says that a flow run ended before it began."""
+        run = self._run(pick)
         (row,) = self.world.rows("select id from task where key = :key", key=run.run.task.gufe_key)
         with self.database.transaction() as connection:
             lost = attempts.lose(connection, [(row.id, run.run.attempt.n)], "gone", MAX_LOSSES, settled=True)
@@ -208,8 +251,12 @@ class Histories(RuleBasedStateMachine):
 
     # --- flow runs ---------------------------------------------------------------------------------------------------
 
-    @rule(run=runs)
-    def begin(self, run: ModelRun) -> None:
+    @precondition(lambda self: self.runs)
+    @rule(pick=PICK)
+    def begin(self, pick: int) -> None:
+        self._begin(self._run(pick))
+
+    def _begin(self, run: ModelRun) -> None:
         if not run.is_live():
             with pytest.raises(AttemptVoid):
                 run.run.begin()
@@ -218,8 +265,10 @@ class Histories(RuleBasedStateMachine):
         run.begun, run.expired = True, False
         run.task.become(TaskStatus.running)
 
-    @rule(run=runs)
-    def heartbeat(self, run: ModelRun) -> None:
+    @precondition(lambda self: self.runs)
+    @rule(pick=PICK)
+    def heartbeat(self, pick: int) -> None:
+        run = self._run(pick)
         if run.is_live() and run.begun:
             run.run.heartbeat()
             run.expired = False
@@ -227,8 +276,12 @@ class Histories(RuleBasedStateMachine):
             with pytest.raises(AttemptVoid):
                 run.run.heartbeat()
 
-    @rule(run=runs, ok=st.booleans(), stored=st.booleans())
-    def finish(self, run: ModelRun, ok: bool, stored: bool) -> None:
+    @precondition(lambda self: self.runs)
+    @rule(pick=PICK, ok=st.booleans(), stored=st.integers(0, 3).map(bool))
+    def finish(self, pick: int, ok: bool, stored: bool) -> None:
+        self._finish(self._run(pick), ok, stored)
+
+    def _finish(self, run: ModelRun, ok: bool, stored: bool) -> None:
         if not (run.is_live() and run.begun):
             if not self._finished(run):
                 with pytest.raises(AttemptVoid):
@@ -246,8 +299,10 @@ class Histories(RuleBasedStateMachine):
         run.task.live, run.task.losses = None, 0
         run.task.become(TaskStatus.complete if ok else TaskStatus.error)
 
-    @rule(run=consumes(runs))
-    def release(self, run: ModelRun) -> None:
+    @precondition(lambda self: self.runs)
+    @rule(pick=PICK)
+    def release(self, pick: int) -> None:
+        run = self._run(pick)
         if run.is_live() and run.begun:
             run.run.release(max_losses=MAX_LOSSES)
             self._lose(run.task)
@@ -298,9 +353,11 @@ def test_histories(database: Database) -> None:
     run_state_machine_as_test(
         machine,
         settings=settings(
-            max_examples=20,
+            max_examples=25,
             stateful_step_count=40,
             deadline=None,
+            # on a database every step costs: shrinking takes longer than a test may
+            phases=(Phase.explicit, Phase.reuse, Phase.generate),
             suppress_health_check=list(HealthCheck),
         ),
     )
