@@ -26,36 +26,35 @@ _LOCK = text("select id from task where id = any(:tasks) order by id for update"
 # the head of a (network, priority) is where a newcomer's draw starts, see domain.selection
 _ENQUEUE = text(
     f"""
+    with given as materialized (
+        select t.id as task_id, t.priority, given.weight
+        from unnest(:tasks, :weights) as given(task_id, weight) join task t on t.id = given.task_id),
+    heads as materialized (
+        select place.priority, head.draw
+        from (select distinct priority from given) place left join lateral (
+            select a.draw from action a
+            where a.network_id = :network and a.priority = place.priority and a.queued
+            order by a.draw limit 1) head on true)
     insert into action (network_id, task_id, weight, priority, draw, queued)
-    select :network, t.id, given.weight, t.priority,
+    select :network, given.task_id, given.weight, given.priority,
            case when given.weight = 0 then 'infinity'
-                else coalesce(head.draw, 0) - ln(1 - random()) / greatest(given.weight, {LEAST_WEIGHT}) end,
+                else coalesce(heads.draw, 0) - ln(1 - random()) / greatest(given.weight, {LEAST_WEIGHT}) end,
            false
-    from unnest(:tasks, :weights) as given(task_id, weight)
-    join task t on t.id = given.task_id
-    left join lateral (
-        select a.draw from action a
-        where a.network_id = :network and a.priority = t.priority and a.queued
-        order by a.draw limit 1) head on true
+    from given join heads on heads.priority = given.priority
     on conflict (network_id, task_id) do update set weight = excluded.weight, draw = excluded.draw
     """  # noqa: S608  the interpolated text is a constant
 ).bindparams(bindparam("tasks", type_=ARRAY(BigInteger)), bindparam("weights", type_=ARRAY(Double)))
 
 # A Task that comes (back) to the queue never takes a place before its head, else the head, and with it every newcomer,
 # would go back in the order. One that had its turn before (its attempt was lost, its error is mended) shares the head.
+# The heads are looked up once for each (network, priority): for each row, the look-up would step over all the entries
+# that this very statement has put into the index. The rows are found again by ctid, which cannot change while their
+# Tasks are locked: on tables without statistics the planner would take an index on network_id alone.
+# The heads are looked up once for each place: a look at the index passes all that this very statement has put there.
 _REFRESH = text(
     f"""
-    update action a
-    set queued = fresh.queued, priority = fresh.priority, draw = fresh.draw
-    from (
-        select due.network_id, due.task_id, due.priority, due.queued,
-               case when due.weight = 0 then due.draw
-                    when due.priority <> due.priority_was
-                        then coalesce(head.draw, 0) - ln(1 - random()) / greatest(due.weight, {LEAST_WEIGHT})
-                    when not due.queued or due.queued_was then due.draw
-                    when due.attempts > 0 then coalesce(head.draw, due.draw)
-                    else greatest(due.draw, head.draw) end as draw
-        from (
+    with due as materialized (
+        select * from (
             select a.network_id, a.task_id, a.weight, a.draw, a.priority as priority_was, a.queued as queued_was,
                    t.priority, t.attempts,
                    t.status = 'waiting' and a.weight > 0
@@ -66,13 +65,24 @@ _REFRESH = text(
             from action a
             join task t on t.id = a.task_id
             left join task parent on parent.id = t.extends_id
-            where a.task_id = any(:tasks) offset 0) due
-        left join lateral (
+            where a.task_id = any(:tasks) offset 0) every
+        where priority <> priority_was or queued <> queued_was),
+    heads as materialized (
+        select place.network_id, place.priority, head.draw
+        from (select distinct network_id, priority from due) place left join lateral (
             select other.draw from action other
-            where other.network_id = due.network_id and other.priority = due.priority and other.queued
-            order by other.draw limit 1) head on true
-        where due.priority <> due.priority_was or due.queued <> due.queued_was) fresh
-    where a.network_id = fresh.network_id and a.task_id = fresh.task_id
+            where other.network_id = place.network_id and other.priority = place.priority and other.queued
+            order by other.draw limit 1) head on true)
+    update action a
+    set queued = due.queued, priority = due.priority,
+        draw = case when due.weight = 0 then due.draw
+                    when due.priority <> due.priority_was
+                        then coalesce(head.draw, 0) - ln(1 - random()) / greatest(due.weight, {LEAST_WEIGHT})
+                    when not due.queued or due.queued_was then due.draw
+                    when due.attempts > 0 then coalesce(head.draw, due.draw)
+                    else greatest(due.draw, head.draw) end
+    from due join heads head on head.network_id = due.network_id and head.priority = due.priority
+    where a.network_id = due.network_id and a.task_id = due.task_id
     """  # noqa: S608  the interpolated text is a constant
 ).bindparams(bindparam("tasks", type_=ARRAY(BigInteger)))
 
