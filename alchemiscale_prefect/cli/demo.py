@@ -27,11 +27,13 @@ def command(
     from rich.console import Console
 
     from alchemiscale_prefect.cli import demo_report
-    from alchemiscale_prefect.local.stack import USER, LocalStack
+    from alchemiscale_prefect.local.stack import USER, LocalStack, StackOptions
 
     console = Console()
     began = time.monotonic()
-    with LocalStack(data, say=lambda text: console.print(f"[dim]{elapsed(began)} starting {text} …")) as stack:
+    # one more than there are cores on a small laptop: a flow run that starts or ends leaves them idle
+    options = StackOptions(flow_runs=3)
+    with LocalStack(data, options, say=lambda text: console.print(f"[dim]{elapsed(began)} starting {text} …")) as stack:
         from alchemiscale_prefect.sdk.client import AlchemiscaleClient
 
         config = stack.config

@@ -57,10 +57,10 @@ def show(client: "AlchemiscaleClient", network: "ScopedKey", console: Console) -
     rows = _free_energies(client, network)
     table = Table(title="Free energies in kJ/mol", title_justify="left")
     table.add_column("Transformation")
-    for name in ("repeats", "ΔG", "reference", "(ΔG − reference)/σ"):
+    for name in ("repeats", "ΔG", "reference", "deviation"):
         table.add_column(name, justify="right")
     for row in rows:
-        deviation = "–" if row.deviation is None else f"{row.deviation:+.1f}"
+        deviation = "–" if row.deviation is None else f"{row.deviation:+.1f} σ"
         found = _with_error(row.value, row.error)
         table.add_row(row.name, str(row.repeats), found, _with_error(row.reference, row.reference_error), deviation)
     console.print(table)
