@@ -1,0 +1,1 @@
+"""Rules and values: scopes, keys, Tasks and their transitions, keyed chains, access, errors."""

@@ -1,0 +1,1 @@
+"""Prefect flows, thin: settings, then one call into the package."""

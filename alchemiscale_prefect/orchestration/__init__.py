@@ -1,0 +1,1 @@
+"""Prefect inside the package: launch, cancel, read states, deployments, artifacts."""

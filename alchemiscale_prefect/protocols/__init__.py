@@ -1,0 +1,1 @@
+"""Built-in Protocols: real calculations small enough for a laptop, with known answers."""

@@ -1,0 +1,1 @@
+"""AlchemiscaleClient, composed of one file per area."""

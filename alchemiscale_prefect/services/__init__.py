@@ -1,0 +1,1 @@
+"""One function for each thing the system does; it authorises, and acts in one transaction."""

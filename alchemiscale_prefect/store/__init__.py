@@ -1,0 +1,1 @@
+"""Postgres and the object store; the only room that imports SQLAlchemy, psycopg and obstore."""

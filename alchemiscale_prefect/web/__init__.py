@@ -1,0 +1,1 @@
+"""The pages. None yet: they come with the issue that draws them."""

@@ -1,0 +1,1 @@
+"""Routes, one file per area; every path comes from `wire.paths`."""

@@ -1,0 +1,1 @@
+"""Bytes by location: the port, and its implementations."""

@@ -1,0 +1,1 @@
+"""SQL, one file per area, set-wise: no query per item."""
