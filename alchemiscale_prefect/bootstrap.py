@@ -8,7 +8,6 @@ from threading import Event
 
 import structlog
 
-from alchemiscale_prefect.orchestration.launcher import PrefectLauncher
 from alchemiscale_prefect.services import dispatch, dispatcher
 from alchemiscale_prefect.settings import ApiSettings, DatabaseSettings, DispatchSettings, ObjectStoreSettings
 from alchemiscale_prefect.store.database import Database
@@ -76,6 +75,9 @@ def make_system(
 
 def run_dispatcher(stop: Event) -> None:
     """Dispatch, as the environment's settings say, until `stop` is set."""
+    # Prefect takes seconds to import, and the API server, which is wired here too, has no use for it
+    from alchemiscale_prefect.orchestration.launcher import PrefectLauncher
+
     settings = DispatchSettings()
     database = make_database()
     launcher = PrefectLauncher(settings.deployment)
