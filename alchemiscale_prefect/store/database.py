@@ -46,8 +46,6 @@ class Database:
             pool_size=pool_size,
             max_overflow=pool_size,
             pool_pre_ping=True,
-            # what a statement was given (key hashes, whole objects) has no place in a log
-            hide_parameters=True,
             # values of a failed statement may be secrets, and errors are logged
             hide_parameters=True,
             # a forgotten open transaction holds a snapshot, which hurts the queue most
