@@ -8,7 +8,7 @@ import zlib
 from collections.abc import AsyncIterator, Callable
 from functools import cache
 from tempfile import SpooledTemporaryFile
-from typing import Annotated, Any, TypeAlias
+from typing import IO, Annotated, Any, TypeAlias
 
 from fastapi import Depends, Request
 from pydantic import TypeAdapter, ValidationError
@@ -90,7 +90,7 @@ def _inlined(node: Any, root: dict[str, Any]) -> Any:
     return {name: _inlined(value, root) for name, value in node.items() if name != "$defs"}
 
 
-def gunzip(file: Spool, limit: int) -> bytes:
+def gunzip(file: IO[bytes], limit: int) -> bytes:
     """What a gzip file holds.
 
     Raises
