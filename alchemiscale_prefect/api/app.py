@@ -1,5 +1,6 @@
 """The API server."""
 
+import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -20,6 +21,8 @@ from alchemiscale_prefect.api.routes import (
 )
 from alchemiscale_prefect.bootstrap import System
 
+_GC_THRESHOLDS = (50_000, 20, 20)
+
 # results last, see there
 AREAS = (service, identities, scopes, networks, transformations, chemicalsystems, tasks, compute, results)
 
@@ -36,6 +39,9 @@ def create_app(system: System) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        # with Python's own thresholds, two thirds of the decoding of a large body goes to looking for cycles in it
+        gc.freeze()
+        gc.set_threshold(*_GC_THRESHOLDS)
         yield
         system.close()
 
