@@ -1,5 +1,6 @@
 """Flow runs for attempts: created in bulk with idempotency keys, cancelled, looked at."""
 
+import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, TypeVar, cast
@@ -8,7 +9,7 @@ from uuid import UUID
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.objects import StateType
 
-from alchemiscale_prefect.domain.attempts import Launch, Launched, RunState
+from alchemiscale_prefect.domain.attempts import AttemptId, Launch, Launched, RunState
 
 _OVER = (RunState.ended, RunState.missing)
 
@@ -18,6 +19,9 @@ T = TypeVar("T")
 CREATE_SIZE = 25
 # the server's limit for bulk_set_state, and well within the filter's
 LOOK_UP_SIZE = 50
+
+# seconds before each try of a creation: a Prefect server on SQLite refuses some whenever its own services write
+PAUSES = (0.0, 0.5, 1.5)
 
 _STATES = {
     StateType.SCHEDULED: RunState.scheduled,
@@ -58,9 +62,19 @@ class PrefectLauncher:
     def launch(self, launches: Sequence[Launch]) -> tuple[Launched, ...]:
         """Ask for one flow run per launch; one answer per launch, in order.
 
-        The flow run is named after the Task, because Prefect finds runs fast by name and slowly by tag.
+        The flow run is named after the Task, because Prefect finds runs fast by name and slowly by tag. What fails is
+        asked for again shortly after.
         """
-        return tuple(launched for batch in _batches(launches, CREATE_SIZE) for launched in self._create(batch))
+        answers: dict[AttemptId, Launched] = {}
+        left = launches
+        for pause in PAUSES:
+            time.sleep(pause)
+            for batch in _batches(left, CREATE_SIZE):
+                answers.update((answer.attempt, answer) for answer in self._create(batch))
+            left = [launch for launch in left if answers[launch.attempt].flow_run_id is None]
+            if not left:
+                break
+        return tuple(answers[launch.attempt] for launch in launches)
 
     def cancel(self, flow_run_ids: Collection[UUID]) -> frozenset[UUID]:
         """Move flow runs to Cancelling, from where whoever runs them ends them.

@@ -1,0 +1,271 @@
+"""The launcher against a real Prefect server, on SQLite: creation in bulk with idempotency, states, cancellation."""
+
+import os
+import socket
+import subprocess
+import sys
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.schemas.objects import StateType
+from prefect.exceptions import ObjectNotFound
+from prefect.states import Completed, Crashed, Pending, Running, State
+
+from alchemiscale_prefect.domain.attempts import AttemptId, Launch, RunState
+from alchemiscale_prefect.orchestration.deployments import deploy_run_task, ensure_process_pool
+from alchemiscale_prefect.orchestration.launcher import LOOK_UP_SIZE, PrefectLauncher
+from alchemiscale_prefect.services import dispatch
+from alchemiscale_prefect.services.dispatch import Pass
+from tests.integration.dispatch.world import World, pool
+from tests.waiting import wait_for
+
+POOL = "test-pool"
+
+
+@pytest.fixture(scope="module")
+def prefect_api_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A Prefect server."""
+    folder = tmp_path_factory.mktemp("prefect")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    log = folder / "server.log"
+    with log.open("wb") as output:
+        server = subprocess.Popen(
+            # without its background services, whose writes lock SQLite at any time
+            [sys.executable, "-m", "prefect", "server", "start", "--no-services", "--port", str(port)],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            cwd=folder,
+            env=_environment(folder),
+        )
+    url = f"http://127.0.0.1:{port}/api"
+    try:
+        wait_for(lambda: server.poll() is not None or _is_up(url), "the Prefect server", 120)
+        assert server.poll() is None, log.read_text()
+        yield url
+    finally:
+        server.terminate()
+        server.wait(30)
+
+
+def _environment(folder: Path) -> dict[str, str]:
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
+    return {
+        **inherited,
+        "PREFECT_HOME": str(folder),
+        "PREFECT_SERVER_EPHEMERAL_ENABLED": "false",
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "PREFECT_SERVER_DATABASE_CONNECTION_URL": f"sqlite+aiosqlite:///{folder / 'prefect.db'}",
+    }
+
+
+def _is_up(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/health", timeout=5).is_success
+    except httpx.HTTPError:
+        return False
+
+
+@pytest.fixture(scope="module")
+def client(prefect_api_url: str) -> Iterator[SyncPrefectClient]:
+    with SyncPrefectClient(prefect_api_url) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def deployment(client: SyncPrefectClient) -> str:
+    ensure_process_pool(client, POOL)
+    return deploy_run_task(client, POOL, working_directory=Path("/tmp"))
+
+
+@pytest.fixture
+def launcher(client: SyncPrefectClient, deployment: str) -> PrefectLauncher:
+    return PrefectLauncher(deployment, client)
+
+
+def _launches(count: int, n: int = 1) -> list[Launch]:
+    return [
+        Launch(AttemptId(f"Task-{uuid.uuid4().hex}-org-campaign-project", n), ("alchemiscale", "scope:x"))
+        for _ in range(count)
+    ]
+
+
+def _launch_one(launcher: PrefectLauncher) -> uuid.UUID:
+    (launched,) = launcher.launch(_launches(1))
+    assert launched.flow_run_id is not None
+    return launched.flow_run_id
+
+
+def _move(client: SyncPrefectClient, flow_run: uuid.UUID, *states: State) -> None:
+    for state in states:
+        client.set_flow_run_state(flow_run, state)
+
+
+def test_deploying_twice_changes_nothing(client: SyncPrefectClient, deployment: str) -> None:
+    before = client.read_deployment_by_name(deployment)
+    ensure_process_pool(client, POOL)
+    assert deploy_run_task(client, POOL, working_directory=Path("/tmp")) == deployment
+    assert client.read_deployment_by_name(deployment).id == before.id
+
+
+def test_a_flow_run_is_named_and_tagged_after_its_task(client: SyncPrefectClient, launcher: PrefectLauncher) -> None:
+    launches = _launches(1, n=7)
+    (launched,) = launcher.launch(launches)
+    assert launched.attempt == launches[0].attempt
+    run = client.read_flow_run(launched.flow_run_id)
+    assert run.name == launches[0].attempt.task
+    assert set(run.tags) == {"alchemiscale", "scope:x"}
+    assert run.parameters == {"task": launches[0].attempt.task, "attempt": 7}
+    assert run.idempotency_key == f"{launches[0].attempt.task}:7"
+    assert run.work_pool_name == POOL
+    assert run.state_type is StateType.SCHEDULED
+
+
+def test_asking_twice_makes_one_flow_run(launcher: PrefectLauncher) -> None:
+    launches = _launches(30)  # two calls
+    first = launcher.launch(launches)
+    assert [item.attempt for item in first] == [launch.attempt for launch in launches]
+    assert len({item.flow_run_id for item in first}) == 30
+    assert launcher.launch(launches[::-1]) == first[::-1]
+    assert launcher.launch(launches[:1] * 2) == first[:1] * 2
+
+
+def test_the_next_attempt_is_another_flow_run(launcher: PrefectLauncher) -> None:
+    (launch,) = _launches(1)
+    again = Launch(AttemptId(launch.attempt.task, 2), launch.tags)
+    first, second = launcher.launch([launch, again])
+    assert first.flow_run_id != second.flow_run_id
+
+
+def test_a_key_whose_run_was_cancelled_gives_the_old_run(launcher: PrefectLauncher) -> None:
+    """Why the number of the attempt is in the key."""
+    launches = _launches(1)
+    (first,) = launcher.launch(launches)
+    launcher.cancel([first.flow_run_id])
+    assert launcher.launch(launches) == (first,)
+    assert launcher.states([first.flow_run_id]) == {first.flow_run_id: RunState.ended}
+
+
+def test_an_item_that_fails_is_told_apart_from_its_neighbours(
+    client: SyncPrefectClient, launcher: PrefectLauncher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    launches = _launches(3)
+    real = launcher._post
+
+    def damaged(path: str, body: list[dict[str, object]]) -> object:
+        for item in body:
+            if item["name"] == launches[1].attempt.task:
+                item["parameters"] = {"task": {"__prefect_kind": "json", "value": "{no json"}}
+        return real(path, body)
+
+    monkeypatch.setattr(launcher, "_post", damaged)
+    first, failed, third = launcher.launch(launches)
+    assert failed.flow_run_id is None
+    assert failed.error
+    assert {first.error, third.error} == {None}
+    monkeypatch.undo()
+    again = launcher.launch(launches)
+    assert (again[0], again[2]) == (first, third)
+    assert again[1].flow_run_id is not None
+
+
+def test_states_are_told_in_our_words(client: SyncPrefectClient, launcher: PrefectLauncher) -> None:
+    histories: dict[RunState, tuple[State, ...]] = {
+        RunState.scheduled: (),
+        RunState.pending: (Pending(),),
+        RunState.running: (Pending(), Running()),
+        RunState.ended: (Pending(), Running(), Completed()),
+    }
+    runs = {_launch_one(launcher): state for state in histories}
+    for flow_run, state in runs.items():
+        _move(client, flow_run, *histories[state])
+    crashed, unknown = _launch_one(launcher), uuid.uuid4()
+    _move(client, crashed, Pending(), Crashed())
+    assert launcher.states([*runs, crashed, unknown]) == {
+        **runs,
+        crashed: RunState.ended,
+        unknown: RunState.missing,
+    }
+    assert launcher.states([]) == {}
+
+
+def test_more_runs_than_one_call_may_name(launcher: PrefectLauncher) -> None:
+    unknown = [uuid.uuid4() for _ in range(2 * LOOK_UP_SIZE)]
+    known = [_launch_one(launcher) for _ in range(2)]
+    states = launcher.states([*unknown, *known])
+    assert {flow_run for flow_run, state in states.items() if state is RunState.scheduled} == set(known)
+    assert len(states) == 2 * LOOK_UP_SIZE + 2
+    assert launcher.cancel([*unknown, *known]) == {*unknown, *known}
+    assert set(launcher.states(known).values()) == {RunState.ended}
+
+
+def test_a_scheduled_run_is_cancelled_at_once_and_a_running_one_asked_to_stop(
+    client: SyncPrefectClient, launcher: PrefectLauncher
+) -> None:
+    scheduled, pending, running = (_launch_one(launcher) for _ in range(3))
+    _move(client, pending, Pending())
+    _move(client, running, Pending(), Running())
+    assert launcher.cancel([scheduled, pending, running]) == {scheduled, pending, running}
+    types = {flow_run: client.read_flow_run(flow_run).state_type for flow_run in (scheduled, pending, running)}
+    assert types == {
+        scheduled: StateType.CANCELLED,
+        pending: StateType.CANCELLING,
+        running: StateType.CANCELLING,
+    }
+    # whoever asks again, after a crash, hears the same
+    assert launcher.cancel([scheduled, pending, running]) == {scheduled, pending, running}
+
+
+@pytest.mark.parametrize("end", [Completed(), Crashed()], ids=lambda state: state.name)
+def test_a_run_that_has_ended_stays_as_it_is(client: SyncPrefectClient, launcher: PrefectLauncher, end: State) -> None:
+    flow_run = _launch_one(launcher)
+    _move(client, flow_run, Pending(), Running(), end)
+    assert launcher.cancel([flow_run]) == {flow_run}
+    assert client.read_flow_run(flow_run).state_type is end.type
+
+
+def test_a_run_that_somebody_deleted_is_missing_and_settled(
+    client: SyncPrefectClient, launcher: PrefectLauncher
+) -> None:
+    flow_run = _launch_one(launcher)
+    client.delete_flow_run(flow_run)
+    assert launcher.states([flow_run]) == {flow_run: RunState.missing}
+    assert launcher.cancel([flow_run]) == {flow_run}
+
+
+def test_a_deployment_that_is_not_there_is_an_error_and_nothing_is_made(client: SyncPrefectClient) -> None:
+    with pytest.raises(ObjectNotFound):
+        PrefectLauncher("run-task/nowhere", client).launch(_launches(1))
+
+
+def test_a_life_of_a_task_with_the_real_orchestrator(
+    client: SyncPrefectClient, launcher: PrefectLauncher, world: World
+) -> None:
+    net = world.network()
+    first, second = world.tasks(net, 2)
+    assert dispatch.dispatch(world.database, launcher, pool()) == Pass(launched=2)
+    rows = {
+        row.key: row.flow_run_id
+        for row in world.rows("select t.key, a.flow_run_id from attempt a join task t on t.id = a.task_id")
+    }
+    # one is cancelled while it waits
+    world.set_status([first], "deleted")
+    assert dispatch.dispatch(world.database, launcher, pool()) == Pass(cancelled=1)
+    assert client.read_flow_run(rows[first.gufe_key]).state_type is StateType.CANCELLED
+    # the other one crashes before it begins
+    _move(client, rows[second.gufe_key], Pending(), Crashed())
+    world.age(31)
+    assert dispatch.dispatch(world.database, launcher, pool()) == Pass(launched=1, lost=1)
+    attempt = AttemptId(str(second), 2)
+    run = world.run(attempt, world.attempt(attempt).flow_run_id)
+    _move(client, run.flow_run, Pending(), Running())
+    run.begin()
+    run.complete()
+    assert world.status(second) == "complete"
+    assert dispatch.dispatch(world.database, launcher, pool()) == Pass()
