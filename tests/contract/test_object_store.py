@@ -1,5 +1,6 @@
 """What every object store must do. A new implementation is one more parameter of `store`."""
 
+import os
 import threading
 from pathlib import Path
 
@@ -145,3 +146,17 @@ def test_a_folder_that_cannot_be_used_is_said_to_be_unavailable(tmp_path):
     store = LocalObjectStore(tmp_path / "file" / "objects")
     with pytest.raises(Unavailable, match="object store"):
         store.put("a/b", b"x")
+
+
+def test_what_was_put_is_synced_to_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[str] = []
+    real = os.fsync
+
+    def recording(descriptor: int) -> None:
+        synced.append(str(Path(f"/proc/self/fd/{descriptor}").readlink()))
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", recording)
+    folder = tmp_path / "store"
+    LocalObjectStore(folder).put("a/b/c", b"result")
+    assert synced == [str(folder / "a/b/c"), str(folder / "a/b"), str(folder / "a"), str(folder)]

@@ -1,5 +1,6 @@
 """An object store in a folder."""
 
+import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
@@ -16,7 +17,8 @@ from alchemiscale_prefect.store.objects.port import check_location
 class LocalObjectStore:
     """`ObjectStore` in a folder of one machine, or of a file system that all replicas of the API share.
 
-    Writes go to a file beside the location that is then renamed, so that they are atomic.
+    Writes go to a file beside the location that is then renamed, so that they are atomic; a `put` that has returned
+    is on the disk, also after a power cut: the database may record it.
 
     Parameters
     ----------
@@ -37,6 +39,10 @@ class LocalObjectStore:
         check_location(location)
         with _reached():
             obstore.put(self._store, location, data)
+            path = self.folder.absolute() / location
+            # the file, then the names that lead to it
+            for part in (path, *path.parents[: location.count("/") + 1]):
+                _sync(part)
 
     def get(self, location: str) -> bytes:
         """See `ObjectStore.get`."""
@@ -68,6 +74,18 @@ class LocalObjectStore:
                     obstore.delete(self._store, location)
                 except FileNotFoundError:
                     continue
+
+
+def _sync(path: Path) -> None:
+    # obstore leaves it to the system when written data reaches the disk
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return  # deleted since
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 @contextmanager
