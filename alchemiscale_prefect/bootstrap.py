@@ -95,4 +95,5 @@ def run_dispatcher(stop: Event) -> None:
         )
     finally:
         listener.close()
+        launcher.close()
         database.close()

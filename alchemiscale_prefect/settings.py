@@ -53,7 +53,7 @@ class DispatchSettings(BaseSettings):
     max_in_flight: PositiveInt = Field(100, description="flow runs scheduled and running together")
     dispatch_interval_seconds: float = Field(5.0, gt=0, description="the poll behind the notifications")
     start_timeout_seconds: float = Field(
-        900.0, gt=0, description="a flow run that has not begun after this long is asked after in Prefect"
+        900.0, gt=0, description="a flow run that a worker took and that has not begun after this long is lost"
     )
     max_losses: PositiveInt = 5
 

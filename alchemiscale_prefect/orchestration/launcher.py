@@ -50,14 +50,20 @@ class PrefectLauncher:
     def __init__(self, deployment: str, client: SyncPrefectClient | None = None) -> None:
         self.deployment = deployment
         self._client = client
-        self._deployment_id: UUID | None = None
+        self._own: SyncPrefectClient | None = None
 
     @property
     def client(self) -> SyncPrefectClient:
         """The Prefect client, kept open."""
         if self._client is None:
-            self._client = get_client(sync_client=True)
+            self._client = self._own = get_client(sync_client=True).__enter__()
         return self._client
+
+    def close(self) -> None:
+        """Close the client, unless it was given; a later call opens a new one."""
+        if self._own is not None:
+            self._own.__exit__(None, None, None)
+            self._client = self._own = None
 
     def launch(self, launches: Sequence[Launch]) -> tuple[Launched, ...]:
         """Ask for one flow run per launch; one answer per launch, in order.
@@ -65,12 +71,14 @@ class PrefectLauncher:
         The flow run is named after the Task, because Prefect finds runs fast by name and slowly by tag. What fails is
         asked for again shortly after.
         """
+        # not kept: a deployment that is deleted and made anew has another id
+        deployment_id = self.client.read_deployment_by_name(self.deployment).id
         answers: dict[AttemptId, Launched] = {}
         left = launches
         for pause in PAUSES:
             time.sleep(pause)
             for batch in _batches(left, CREATE_SIZE):
-                answers.update((answer.attempt, answer) for answer in self._create(batch))
+                answers.update((answer.attempt, answer) for answer in self._create(deployment_id, batch))
             left = [launch for launch in left if answers[launch.attempt].flow_run_id is None]
             if not left:
                 break
@@ -115,9 +123,9 @@ class PrefectLauncher:
                 found[UUID(run["id"])] = _STATES[StateType(run["state_type"])]
         return found
 
-    def _create(self, batch: Sequence[Launch]) -> Iterator[Launched]:
+    def _create(self, deployment_id: UUID, batch: Sequence[Launch]) -> Iterator[Launched]:
         answer = self._post(
-            f"/deployments/{self._find_deployment()}/create_flow_run/bulk",
+            f"/deployments/{deployment_id}/create_flow_run/bulk",
             [
                 {
                     "name": launch.attempt.task,
@@ -132,11 +140,6 @@ class PrefectLauncher:
         for launch, item in zip(batch, answer["results"], strict=True):
             created = item["status"] == "CREATED" and item["flow_run_id"] is not None
             yield Launched(launch.attempt, UUID(item["flow_run_id"]) if created else None, item["error"])
-
-    def _find_deployment(self) -> UUID:
-        if self._deployment_id is None:
-            self._deployment_id = self.client.read_deployment_by_name(self.deployment).id
-        return self._deployment_id
 
     def _post(self, path: str, body: Any) -> Any:
         # the bulk routes have no method of their own in the client

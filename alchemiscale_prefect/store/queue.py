@@ -48,9 +48,7 @@ _ENQUEUE = text(
 # A Task that comes (back) to the queue never takes a place before its head, else the head, and with it every newcomer,
 # would go back in the order. One that had its turn before (its attempt was lost, its error is mended) shares the head.
 # The heads are looked up once for each (network, priority): for each row, the look-up would step over all the entries
-# that this very statement has put into the index. The rows are found again by ctid, which cannot change while their
-# Tasks are locked: on tables without statistics the planner would take an index on network_id alone.
-# The heads are looked up once for each place: a look at the index passes all that this very statement has put there.
+# that this very statement has put into the index.
 _REFRESH = text(
     f"""
     with due as materialized (

@@ -13,6 +13,7 @@ import pytest
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.objects import StateType
 from prefect.exceptions import ObjectNotFound
+from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.states import Completed, Crashed, Pending, Running, State
 
 from alchemiscale_prefect.domain.attempts import AttemptId, Launch, RunState
@@ -85,8 +86,12 @@ def deployment(client: SyncPrefectClient) -> str:
 
 
 @pytest.fixture
-def launcher(client: SyncPrefectClient, deployment: str) -> PrefectLauncher:
-    return PrefectLauncher(deployment, client)
+def launcher(prefect_api_url: str, deployment: str) -> Iterator[PrefectLauncher]:
+    """As the dispatcher makes it: with the client that ``PREFECT_API_URL`` says."""
+    with temporary_settings({PREFECT_API_URL: prefect_api_url}):
+        launcher = PrefectLauncher(deployment)
+        yield launcher
+        launcher.close()
 
 
 def _launches(count: int, n: int = 1) -> list[Launch]:
@@ -237,6 +242,13 @@ def test_a_run_that_somebody_deleted_is_missing_and_settled(
     client.delete_flow_run(flow_run)
     assert launcher.states([flow_run]) == {flow_run: RunState.missing}
     assert launcher.cancel([flow_run]) == {flow_run}
+
+
+def test_a_deployment_made_anew_is_found(client: SyncPrefectClient, launcher: PrefectLauncher, deployment: str) -> None:
+    _launch_one(launcher)
+    client.delete_deployment(client.read_deployment_by_name(deployment).id)
+    deploy_run_task(client, POOL, working_directory=Path("/tmp"))
+    _launch_one(launcher)
 
 
 def test_a_deployment_that_is_not_there_is_an_error_and_nothing_is_made(client: SyncPrefectClient) -> None:
