@@ -138,7 +138,7 @@ class Attempt:
                 # neither the Protocol's fault nor a lost lease: a full disk, a defect. Another host may do better.
                 self._client.release(f"{type(error).__name__}: {error}"[:REASON_LENGTH])
                 raise
-        self._report.outcome(outcome)
+        self._tell(lambda: self._report.outcome(outcome))
         return outcome
 
     def _run(self, begun: wire.Begun) -> Outcome:
@@ -233,7 +233,13 @@ class Attempt:
 
     def _progress(self, done: int) -> None:
         self._done = done
-        self._report.progress(done, self._total)
+        self._tell(lambda: self._report.progress(done, self._total))
+
+    def _tell(self, report: Callable[[], None]) -> None:
+        try:
+            report()
+        except Exception:  # an orchestrator out of reach is no reason to lose hours of computing
+            log.warning("the run goes on without a report", exc_info=True)
 
     # --- its outcome -------------------------------------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 import queue
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Generic, Protocol, TypeVar
 
 Node = TypeVar("Node", bound="DagNode")
@@ -90,4 +91,11 @@ class Schedule(Generic[Node, Result]):
             if all(dependency in self.finished for dependency in node.dependencies):
                 del self._waiting[key]
                 self._running.add(key)
-                self._start(node, dict(self.finished), lambda outcome, key=key: self._ended.put((key, outcome)))  # type: ignore[misc]
+                done: Done[Result] = partial(self._end, key)
+                try:
+                    self._start(node, dict(self.finished), done)
+                except Exception as error:  # noqa: BLE001  as any failure: those under way are not left to themselves
+                    done(error)
+
+    def _end(self, key: str, outcome: Result | BaseException) -> None:
+        self._ended.put((key, outcome))

@@ -1,17 +1,10 @@
 """What a person sees of a run in the Prefect UI: a progress artifact while it runs, a markdown one at its end."""
 
-import logging
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Protocol
 from uuid import UUID
 
-import httpx
 from prefect.artifacts import create_markdown_artifact, create_progress_artifact, update_progress_artifact
-from prefect.exceptions import PrefectException
-
-log = logging.getLogger(__name__)
 
 
 class EstimateLike(Protocol):
@@ -57,18 +50,8 @@ def artifact_key(*parts: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", "-".join(parts).lower()).strip("-")
 
 
-@contextmanager
-def _unless_out_of_reach(what: str) -> Iterator[None]:
-    try:
-        yield
-    except (httpx.HTTPError, PrefectException) as error:
-        log.warning("the %s could not be reported to Prefect: %s: %s", what, type(error).__name__, error)
-
-
 class PrefectReport:
     """Reports the run of a Task as Prefect artifacts; call it from within the flow.
-
-    What cannot be reported because Prefect is out of reach is left out: it is no reason to lose hours of computing.
 
     Parameters
     ----------
@@ -84,12 +67,11 @@ class PrefectReport:
         """So many of the units are finished."""
         percent = 100.0 * units_done / units_total if units_total else 0.0
         description = f"{units_done} of {units_total} ProtocolUnits"
-        with _unless_out_of_reach("progress"):
-            if self._progress_id is None:
-                made = create_progress_artifact(percent, key=f"{self._key}-progress", description=description)
-                self._progress_id = made if isinstance(made, UUID) else None
-            else:
-                update_progress_artifact(self._progress_id, percent, description=description)
+        if self._progress_id is None:
+            made = create_progress_artifact(percent, key=f"{self._key}-progress", description=description)
+            self._progress_id = made if isinstance(made, UUID) else None
+        else:
+            update_progress_artifact(self._progress_id, percent, description=description)
 
     def outcome(self, outcome: OutcomeLike) -> None:
         """The run is over."""
@@ -105,8 +87,7 @@ class PrefectReport:
             lines += ["", "Failed tries:", "", *(f"- `{failure}`" for failure in outcome.failures)]
         if outcome.reason:
             lines += ["", "```", outcome.reason, "```"]
-        with _unless_out_of_reach("outcome"):
-            create_markdown_artifact("\n".join(lines), key=f"{self._key}-result", description=outcome.name)
+        create_markdown_artifact("\n".join(lines), key=f"{self._key}-result", description=outcome.name)
 
     @staticmethod
     def summary(outcome: OutcomeLike) -> str:

@@ -122,3 +122,33 @@ def test_a_dependency_outside_the_dag_is_an_error_not_a_hang() -> None:
     schedule = Schedule([Node("a", ("missing",))], {}, lambda node, results, done: done(1), 1, lambda _: None)
     with pytest.raises(ValueError, match="dependencies are not in the DAG"):
         schedule.run()
+
+
+def test_a_node_that_cannot_be_started_is_a_failure_and_the_others_are_waited_for() -> None:
+    ended: list[str] = []
+
+    def start(node: Node, results: Mapping[str, str], done: Done[str]) -> None:
+        if node.key == "b":
+            raise RuntimeError("can't start new thread")
+
+        def end() -> None:
+            ended.append(node.key)
+            done(node.key)
+
+        threading.Timer(0.1, end).start()
+
+    schedule: Schedule[Node, str] = Schedule([Node("a"), Node("b"), Node("c")], {}, start, 3, lambda _: None)
+    failure = schedule.run()
+    assert str(failure) == "can't start new thread"
+    assert sorted(ended) == ["a", "c"]
+
+
+def test_the_next_nodes_are_started_before_anybody_is_told() -> None:
+    seen: list[str] = []
+
+    def start(node: Node, results: Mapping[str, str], done: Done[str]) -> None:
+        seen.append(f"start {node.key}")
+        done(node.key)
+
+    Schedule([Node("a"), Node("b", ("a",))], {}, start, 1, lambda count: seen.append(f"told {count}")).run()
+    assert seen == ["start a", "start b", "told 1", "told 2"]

@@ -1,0 +1,23 @@
+"""What the compute flow tells Prefect; the flow itself runs in the acceptance tests."""
+
+import pytest
+from prefect.states import Failed
+
+from alchemiscale_prefect.domain.errors import AttemptVoid
+from alchemiscale_prefect.execution.units import UnitFailed
+from alchemiscale_prefect.flows import run_task
+from alchemiscale_prefect.sdk.errors import AlchemiscaleClientError
+
+
+@pytest.mark.parametrize(
+    ("error", "again"),
+    [
+        (UnitFailed("NaN"), True),
+        (AttemptVoid("superseded"), False),
+        (AlchemiscaleClientError("too large", status_code=413), False),
+        (OSError("disk full"), False),
+    ],
+)
+def test_only_a_unit_that_failed_itself_is_tried_again(error: Exception, again: bool) -> None:
+    """Prefect asks with the exception as the state's data; a unit whose result was not stored may have taken hours."""
+    assert run_task._unit_failed(None, None, Failed(data=error)) is again
