@@ -97,7 +97,7 @@ def filled(url: str, case: Case, tasks: int) -> Iterator[Database]:
     database = Database(server.engine.url.set(database=name).render_as_string(hide_password=False), pool_size=1)
     try:
         schema.upgrade(database)
-        operator = Principal("benchmark", IdentityKind.user, (SCOPE,))
+        operator = Principal.writing("benchmark", IdentityKind.user, (SCOPE,))
         for number in range(case.networks):
             chain = network_chain(f"network {number}", ("a", "b"), [(0, 1)])
             submission.create_network(database, operator, chain, SCOPE)

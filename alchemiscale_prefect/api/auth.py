@@ -21,6 +21,7 @@ from alchemiscale_prefect.domain.access import IdentityKind, Principal
 from alchemiscale_prefect.domain.errors import InvalidInput, InvalidScope, NotAuthenticated, TooManyRequests
 from alchemiscale_prefect.domain.scopes import Scope
 from alchemiscale_prefect.settings import ApiSettings
+from alchemiscale_prefect.store.database import Database
 from alchemiscale_prefect.wire import paths
 
 ALGORITHM = "HS256"
@@ -71,7 +72,7 @@ def read(settings: ApiSettings, token: str | None, kind: IdentityKind) -> Princi
             audience=kind.value,
             options={"require": ["sub", "aud", "exp"]},
         )
-        return Principal(claims["sub"], kind, tuple(Scope.from_str(scope) for scope in claims["scopes"]))
+        return Principal.writing(claims["sub"], kind, tuple(Scope.from_str(scope) for scope in claims["scopes"]))
     except jwt.ExpiredSignatureError as error:
         raise NotAuthenticated("Could not validate credentials: the token has expired; log in again") from error
     except (jwt.PyJWTError, InvalidScope, KeyError, TypeError, AttributeError) as error:
@@ -120,3 +121,17 @@ async def _compute(system: CurrentSystem, token: Annotated[str | None, Depends(_
 
 UserPrincipal = Annotated[Principal, Depends(_user)]
 ComputePrincipal = Annotated[Principal, Depends(_compute)]
+
+
+async def _user_database(system: CurrentSystem, principal: UserPrincipal) -> Database:
+    return system.database.restricted(principal.scopes)
+
+
+async def _compute_database(system: CurrentSystem, principal: ComputePrincipal) -> Database:
+    return system.database.restricted(principal.scopes)
+
+
+UserDatabase = Annotated[Database, Depends(_user_database)]
+"""The database as the user's scopes show it: whatever a route forgets to check, Postgres does not give."""
+ComputeDatabase = Annotated[Database, Depends(_compute_database)]
+"""The same for flow runs."""

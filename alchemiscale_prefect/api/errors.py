@@ -25,6 +25,7 @@ from alchemiscale_prefect.domain.errors import (
     NotAuthenticated,
     NotAuthorized,
     NotFound,
+    PermissionDenied,
     TooManyRequests,
     Unavailable,
 )
@@ -47,6 +48,7 @@ STATUS: Mapping[type[AlchemiscaleError], int] = {
     NotAuthenticated: 401,
     NotAuthorized: 401,
     NotFound: 400,
+    PermissionDenied: 403,
     TooManyRequests: 429,
     Unavailable: 503,
 }

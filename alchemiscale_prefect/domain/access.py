@@ -3,8 +3,9 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Self
 
-from alchemiscale_prefect.domain.errors import NotAuthorized
+from alchemiscale_prefect.domain.errors import NotAuthorized, PermissionDenied
 from alchemiscale_prefect.domain.scopes import Scope, intersect_scopes
 
 
@@ -13,32 +14,85 @@ class IdentityKind(StrEnum):
 
     user = "user"
     compute = "compute"
+    admin = "admin"
+
+
+class Permission(StrEnum):
+    """What an identity may do in a scope; each one includes those before it."""
+
+    read = "read"
+    """See networks, Tasks and results."""
+    write = "write"
+    """Also submit, action, cancel, and set weights, states and Strategies."""
+    domain = "domain"
+    """Also grant and take permissions within the scope."""
+
+    def includes(self, other: "Permission") -> bool:
+        """Whether who has this one has `other` too."""
+        members = list(Permission)
+        return members.index(self) >= members.index(other)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Grant:
+    """A permission in a scope, which may have wildcards."""
+
+    scope: Scope
+    permission: Permission = Permission.write
+
+    def covers(self, scope: Scope, permission: Permission) -> bool:
+        """Whether it allows `permission` in all of `scope`."""
+        return self.permission.includes(permission) and self.scope.is_superset(scope)
 
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """The identity behind a request and the scopes its token carries."""
+    """The identity behind a request, and what its token allows it where."""
 
     identifier: str
     kind: IdentityKind
-    scopes: tuple[Scope, ...]
+    grants: tuple[Grant, ...]
 
-    def may_access(self, scope: Scope) -> bool:
-        """Whether one of the identity's scopes covers `scope`."""
-        return any(held.is_superset(scope) for held in self.scopes)
+    @classmethod
+    def writing(cls, identifier: str, kind: IdentityKind, scopes: Iterable[Scope]) -> Self:
+        """A principal that may write in `scopes`."""
+        return cls(identifier, kind, tuple(Grant(scope) for scope in scopes))
 
-    def require(self, scope: Scope) -> None:
-        """Raise `NotAuthorized`, with alchemiscale's text, unless `scope` is accessible."""
+    @property
+    def scopes(self) -> tuple[Scope, ...]:
+        """Every scope it may read."""
+        return tuple(dict.fromkeys(grant.scope for grant in self.grants))
+
+    def may_access(self, scope: Scope, permission: Permission = Permission.read) -> bool:
+        """Whether one of the identity's grants covers `scope`."""
+        return any(grant.covers(scope, permission) for grant in self.grants)
+
+    def require(self, scope: Scope, permission: Permission = Permission.read) -> None:
+        """Raise unless the principal may do this in `scope`.
+
+        Raises
+        ------
+        NotAuthorized
+            The scope is not accessible at all, with alchemiscale's text.
+        PermissionDenied
+            It is, but for less than `permission`.
+        """
         if not self.may_access(scope):
             held = [str(s) for s in self.scopes]
             raise NotAuthorized(
                 f"Targeted scope '{scope}' not accessible via scopes for this identity: {held}", field="scope"
             )
+        if not self.may_access(scope, permission):
+            raise PermissionDenied(
+                f"this needs the permission '{permission}' in scope '{scope}', which this identity does not have; "
+                "an administrator, or who has 'domain' there, can grant it",
+                field="scope",
+            )
 
-    def require_all(self, scopes: Iterable[Scope]) -> None:
+    def require_all(self, scopes: Iterable[Scope], permission: Permission = Permission.read) -> None:
         """`require` for each distinct scope."""
         for scope in sorted(set(scopes)):
-            self.require(scope)
+            self.require(scope, permission)
 
     def visible(self, query: Scope) -> tuple[Scope, ...]:
         """What of `query` this identity can see; empty if nothing."""

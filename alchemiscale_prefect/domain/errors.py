@@ -23,6 +23,7 @@ reads, so it names the field and the fix.
     │   └── AttemptVoid         an attempt that may not run (any more)
     ├── NotAuthenticated        no identity, a wrong key, or an expired token
     ├── NotAuthorized           the identity may not act in this scope
+    │   └── PermissionDenied    it may, but not do this
     ├── TooManyRequests         wrong keys, too often
     └── Unavailable             the database or the object store cannot be reached now
 """
@@ -146,6 +147,12 @@ class NotAuthorized(AlchemiscaleError):
     """The identity has no access to the scope it names."""
 
     code = "not_authorized"
+
+
+class PermissionDenied(NotAuthorized):
+    """The identity sees the scope, but has not the permission that this needs there."""
+
+    code = "permission_denied"
 
 
 class TooManyRequests(AlchemiscaleError):

@@ -90,7 +90,7 @@ def authenticate(database: Database, kind: IdentityKind, identifier: str, key: s
     key_is_right = _verify(key, _unusable_hash() if known is None else known.key_hash)
     if known is None or not key_is_right or known.disabled or known.expired:
         raise NotAuthenticated("Incorrect identity or key")
-    return Principal(known.identifier, kind, tuple(Scope.from_str(scope) for scope in known.scopes))
+    return Principal.writing(known.identifier, kind, tuple(Scope.from_str(scope) for scope in known.scopes))
 
 
 def scopes(database: Database, principal: Principal, identifier: str) -> tuple[Scope, ...]:

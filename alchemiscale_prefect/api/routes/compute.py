@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Header, Query, Response
 
-from alchemiscale_prefect.api.auth import ComputePrincipal
+from alchemiscale_prefect.api.auth import ComputeDatabase, ComputePrincipal
 from alchemiscale_prefect.api.body import Bytes, documented, json_body
 from alchemiscale_prefect.api.dependencies import CurrentSystem
 from alchemiscale_prefect.domain.keys import ScopedKey
@@ -29,28 +29,31 @@ CurrentRun = Annotated[Run, Depends(current_run)]
 
 @router.post(paths.COMPUTE_BEGIN, openapi_extra=documented(wire.Begin))
 def begin(
+    database: ComputeDatabase,
     system: CurrentSystem,
     principal: ComputePrincipal,
     run: CurrentRun,
     body: Annotated[wire.Begin, Depends(json_body(wire.Begin))],
 ) -> wire.Begun:
     """Take the lease of an attempt."""
-    return runs.begin(system.database, principal, run, body, system.api.lease)
+    return runs.begin(database, principal, run, body, system.api.lease)
 
 
 @router.post(paths.COMPUTE_HEARTBEAT, status_code=_NO_CONTENT, openapi_extra=documented(wire.Heartbeat))
 def heartbeat(
+    database: ComputeDatabase,
     system: CurrentSystem,
     principal: ComputePrincipal,
     run: CurrentRun,
     body: Annotated[wire.Heartbeat, Depends(json_body(wire.Heartbeat))],
 ) -> None:
     """Renew the lease."""
-    runs.heartbeat(system.database, principal, run, body, system.api.lease)
+    runs.heartbeat(database, principal, run, body, system.api.lease)
 
 
 @router.put(paths.COMPUTE_DAG, status_code=_NO_CONTENT)
 def store_dag(
+    database: ComputeDatabase,
     system: CurrentSystem,
     principal: ComputePrincipal,
     run: CurrentRun,
@@ -58,17 +61,20 @@ def store_dag(
     data: Bytes,
 ) -> None:
     """Keep the ProtocolDAG."""
-    runs.store_dag(system.database, system.objects, principal, run, query.shared_id, data)
+    runs.store_dag(database, system.objects, principal, run, query.shared_id, data)
 
 
 @router.get(paths.COMPUTE_DAG, response_class=Response)
-def fetch_dag(system: CurrentSystem, principal: ComputePrincipal, run: CurrentRun) -> Response:
+def fetch_dag(
+    database: ComputeDatabase, system: CurrentSystem, principal: ComputePrincipal, run: CurrentRun
+) -> Response:
     """The ProtocolDAG of the checkpoint."""
-    return _bytes(runs.fetch_dag(system.database, system.objects, principal, run))
+    return _bytes(runs.fetch_dag(database, system.objects, principal, run))
 
 
 @router.put(paths.COMPUTE_UNIT, status_code=_NO_CONTENT)
 def store_unit(
+    database: ComputeDatabase,
     system: CurrentSystem,
     principal: ComputePrincipal,
     run: CurrentRun,
@@ -78,23 +84,28 @@ def store_unit(
 ) -> None:
     """Keep a unit result."""
     unit = wire.StoredUnit(key=unit_result, unit_key=query.unit_key, ok=query.ok)
-    runs.store_unit(system.database, system.objects, principal, run, unit, data)
+    runs.store_unit(database, system.objects, principal, run, unit, data)
 
 
 @router.get(paths.COMPUTE_UNIT, response_class=Response)
-def fetch_unit(system: CurrentSystem, principal: ComputePrincipal, run: CurrentRun, unit_result: str) -> Response:
+def fetch_unit(
+    database: ComputeDatabase, system: CurrentSystem, principal: ComputePrincipal, run: CurrentRun, unit_result: str
+) -> Response:
     """A unit result of the checkpoint."""
-    return _bytes(runs.fetch_unit(system.database, system.objects, principal, run, unit_result))
+    return _bytes(runs.fetch_unit(database, system.objects, principal, run, unit_result))
 
 
 @router.get(paths.COMPUTE_EXTENDS, response_class=Response)
-def fetch_extends(system: CurrentSystem, principal: ComputePrincipal, run: CurrentRun) -> Response:
+def fetch_extends(
+    database: ComputeDatabase, system: CurrentSystem, principal: ComputePrincipal, run: CurrentRun
+) -> Response:
     """The ProtocolDAGResult to extend."""
-    return _bytes(runs.fetch_extends(system.database, system.objects, principal, run))
+    return _bytes(runs.fetch_extends(database, system.objects, principal, run))
 
 
 @router.put(paths.COMPUTE_RESULT, status_code=_NO_CONTENT)
 def store_result(
+    database: ComputeDatabase,
     system: CurrentSystem,
     principal: ComputePrincipal,
     run: CurrentRun,
@@ -102,29 +113,31 @@ def store_result(
     data: Bytes,
 ) -> None:
     """Keep the bytes of the ProtocolDAGResult."""
-    runs.store_result(system.database, system.objects, principal, run, query.key, query.ok, data)
+    runs.store_result(database, system.objects, principal, run, query.key, query.ok, data)
 
 
 @router.post(paths.COMPUTE_FINISH, openapi_extra=documented(wire.Finish))
 def finish(
+    database: ComputeDatabase,
     system: CurrentSystem,
     principal: ComputePrincipal,
     run: CurrentRun,
     body: Annotated[wire.Finish, Depends(json_body(wire.Finish))],
 ) -> wire.Finished:
     """Record the outcome."""
-    return runs.finish(system.database, system.objects, principal, run, body)
+    return runs.finish(database, system.objects, principal, run, body)
 
 
 @router.post(paths.COMPUTE_RELEASE, status_code=_NO_CONTENT, openapi_extra=documented(wire.Release))
 def release(
+    database: ComputeDatabase,
     system: CurrentSystem,
     principal: ComputePrincipal,
     run: CurrentRun,
     body: Annotated[wire.Release, Depends(json_body(wire.Release))],
 ) -> None:
     """Give the attempt back."""
-    runs.release(system.database, principal, run, body, system.api.max_losses)
+    runs.release(database, principal, run, body, system.api.max_losses)
 
 
 def _bytes(data: bytes) -> Response:

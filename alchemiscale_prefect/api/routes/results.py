@@ -5,7 +5,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Header, Response
 
-from alchemiscale_prefect.api.auth import UserPrincipal
+from alchemiscale_prefect.api.auth import UserDatabase, UserPrincipal
 from alchemiscale_prefect.api.dependencies import CurrentSystem, Result, Task, Transformation
 from alchemiscale_prefect.services import results
 from alchemiscale_prefect.wire import paths
@@ -16,35 +16,36 @@ router = APIRouter(tags=["results"])
 
 @router.get(paths.TRANSFORMATION_RESULTS)
 def get_transformation_results(
-    system: CurrentSystem, principal: UserPrincipal, transformation: Transformation
+    database: UserDatabase, principal: UserPrincipal, transformation: Transformation
 ) -> list[str]:
     """Refs of a Transformation's results."""
-    return results.of_transformation(system.database, principal, transformation, ok=True)
+    return results.of_transformation(database, principal, transformation, ok=True)
 
 
 @router.get(paths.TRANSFORMATION_FAILURES)
 def get_transformation_failures(
-    system: CurrentSystem, principal: UserPrincipal, transformation: Transformation
+    database: UserDatabase, principal: UserPrincipal, transformation: Transformation
 ) -> list[str]:
     """Refs of a Transformation's failures."""
-    return results.of_transformation(system.database, principal, transformation, ok=False)
+    return results.of_transformation(database, principal, transformation, ok=False)
 
 
 @router.get(paths.TASK_RESULTS)
-def get_task_results(system: CurrentSystem, principal: UserPrincipal, task: Task) -> list[str]:
+def get_task_results(database: UserDatabase, principal: UserPrincipal, task: Task) -> list[str]:
     """Refs of a Task's results."""
-    return results.of_task(system.database, principal, task, ok=True)
+    return results.of_task(database, principal, task, ok=True)
 
 
 @router.get(paths.TASK_FAILURES)
-def get_task_failures(system: CurrentSystem, principal: UserPrincipal, task: Task) -> list[str]:
+def get_task_failures(database: UserDatabase, principal: UserPrincipal, task: Task) -> list[str]:
     """Refs of a Task's failures."""
-    return results.of_task(system.database, principal, task, ok=False)
+    return results.of_task(database, principal, task, ok=False)
 
 
 # its path takes every other one of three parts below /transformations, so it is mounted last
 @router.get(paths.PROTOCOL_DAG_RESULT, response_class=Response)
 def get_protocoldagresult(
+    database: UserDatabase,
     system: CurrentSystem,
     principal: UserPrincipal,
     transformation: Transformation,
@@ -53,7 +54,7 @@ def get_protocoldagresult(
     accept: Annotated[str, Header()] = "",
 ) -> Response:
     """A ProtocolDAGResult: its bytes for who accepts them, else a list of one string as alchemiscale sends it."""
-    data = results.get(system.database, system.objects, principal, transformation, route, result)
+    data = results.get(database, system.objects, principal, transformation, route, result)
     if ZSTD in accept:
         return Response(data, media_type=ZSTD)
     return Response(json.dumps([data.decode("latin-1")], ensure_ascii=False).encode(), media_type="application/json")

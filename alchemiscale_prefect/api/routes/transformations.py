@@ -2,8 +2,8 @@
 
 from fastapi import APIRouter, Response
 
-from alchemiscale_prefect.api.auth import UserPrincipal
-from alchemiscale_prefect.api.dependencies import ChemicalSystem, CurrentSystem, Network, QueriedScope, Task
+from alchemiscale_prefect.api.auth import UserDatabase, UserPrincipal
+from alchemiscale_prefect.api.dependencies import ChemicalSystem, Network, QueriedScope, Task
 from alchemiscale_prefect.api.dependencies import Transformation as TransformationKey
 from alchemiscale_prefect.services import objects, status_counts, transformations
 from alchemiscale_prefect.wire import paths
@@ -15,41 +15,41 @@ JSON = "application/json"
 
 @router.get(paths.TRANSFORMATIONS)
 def query_transformations(
-    system: CurrentSystem, principal: UserPrincipal, scope: QueriedScope, name: str | None = None
+    database: UserDatabase, principal: UserPrincipal, scope: QueriedScope, name: str | None = None
 ) -> list[str]:
     """Transformations by exact name."""
-    return transformations.query(system.database, principal, scope, name)
+    return transformations.query(database, principal, scope, name)
 
 
 @router.get(paths.TRANSFORMATION, response_class=Response)
-def get_transformation(system: CurrentSystem, principal: UserPrincipal, transformation: TransformationKey) -> Response:
+def get_transformation(database: UserDatabase, principal: UserPrincipal, transformation: TransformationKey) -> Response:
     """The keyed chain of a Transformation."""
-    return Response(objects.get_chain(system.database, principal, transformation), media_type=JSON)
+    return Response(objects.get_chain(database, principal, transformation), media_type=JSON)
 
 
 @router.get(paths.TRANSFORMATION_STATUS)
 def get_transformation_status(
-    system: CurrentSystem, principal: UserPrincipal, transformation: TransformationKey
+    database: UserDatabase, principal: UserPrincipal, transformation: TransformationKey
 ) -> dict[str, int]:
     """Tasks by status."""
-    return status_counts.of_transformation(system.database, principal, transformation)
+    return status_counts.of_transformation(database, principal, transformation)
 
 
 @router.get(paths.NETWORK_TRANSFORMATIONS)
-def get_network_transformations(system: CurrentSystem, principal: UserPrincipal, network: Network) -> list[str]:
+def get_network_transformations(database: UserDatabase, principal: UserPrincipal, network: Network) -> list[str]:
     """The Transformations of a network."""
-    return transformations.of_network(system.database, principal, network)
+    return transformations.of_network(database, principal, network)
 
 
 @router.get(paths.CHEMICAL_SYSTEM_TRANSFORMATIONS)
 def get_chemicalsystem_transformations(
-    system: CurrentSystem, principal: UserPrincipal, chemical_system: ChemicalSystem
+    database: UserDatabase, principal: UserPrincipal, chemical_system: ChemicalSystem
 ) -> list[str]:
     """The Transformations that start or end at a ChemicalSystem."""
-    return transformations.of_chemical_system(system.database, principal, chemical_system)
+    return transformations.of_chemical_system(database, principal, chemical_system)
 
 
 @router.get(paths.TASK_TRANSFORMATION)
-def get_task_transformation(system: CurrentSystem, principal: UserPrincipal, task: Task) -> str:
+def get_task_transformation(database: UserDatabase, principal: UserPrincipal, task: Task) -> str:
     """The Transformation a Task performs."""
-    return transformations.of_task(system.database, principal, task)
+    return transformations.of_task(database, principal, task)

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, text
 from sqlalchemy.dialects.postgresql import insert as upsert
 
-from alchemiscale_prefect.store.tables import identity, identity_scope
+from alchemiscale_prefect.store.tables import identity, identity_key, identity_scope
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,10 @@ class IdentityRow:
 
 
 _SELECT = """
-    select i.id, i.identifier, i.key_hash, i.disabled, i.expires_at,
+    select i.id, i.identifier, i.disabled,
+           (select k.hash from identity_key k where k.identity_id = i.id
+            order by k.created_at desc limit 1) as key_hash,
+           i.expires_at,
            coalesce(i.expires_at <= now(), false) as expired,
            array(select s.scope from identity_scope s where s.identity_id = i.id order by s.scope) as scopes
     from identity i where i.kind = :kind
@@ -51,11 +54,14 @@ def create(
     """A new identity without scopes; its id, or ``None`` if the name is taken."""
     statement = (
         upsert(identity)
-        .values(kind=kind, identifier=identifier, key_hash=key_hash, expires_at=expires_at)
+        .values(kind=kind, identifier=identifier, expires_at=expires_at)
         .on_conflict_do_nothing()
         .returning(identity.c.id)
     )
-    return connection.execute(statement).scalar_one_or_none()
+    identity_id = connection.execute(statement).scalar_one_or_none()
+    if identity_id is not None:
+        connection.execute(identity_key.insert().values(identity_id=identity_id, name="first", hash=key_hash))
+    return identity_id
 
 
 def add_scopes(connection: Connection, identity_id: int, scopes: Collection[str]) -> None:
@@ -76,7 +82,7 @@ def remove_scopes(connection: Connection, identity_id: int, scopes: Collection[s
 def set_key(connection: Connection, identity_id: int, key_hash: str) -> None:
     """Give an identity a new key."""
     connection.execute(
-        text("update identity set key_hash = :hash where id = :id"), {"id": identity_id, "hash": key_hash}
+        text("update identity_key set hash = :hash where identity_id = :id"), {"id": identity_id, "hash": key_hash}
     )
 
 

@@ -2,7 +2,7 @@
 
 from alchemiscale_prefect.store.tables.attempts import attempt, checkpoint, unit_result
 from alchemiscale_prefect.store.tables.base import metadata
-from alchemiscale_prefect.store.tables.identities import identity, identity_scope
+from alchemiscale_prefect.store.tables.identities import audit, identity, identity_key, identity_scope
 from alchemiscale_prefect.store.tables.networks import (
     chemical_system,
     network,
@@ -11,24 +11,31 @@ from alchemiscale_prefect.store.tables.networks import (
     transformation,
 )
 from alchemiscale_prefect.store.tables.objects import gufe_object
+from alchemiscale_prefect.store.tables.restarts import restart_count, restart_pattern
 from alchemiscale_prefect.store.tables.results import result
 from alchemiscale_prefect.store.tables.scopes import scope
+from alchemiscale_prefect.store.tables.strategies import strategy
 from alchemiscale_prefect.store.tables.tasks import action, task
 
 __all__ = [
     "action",
     "attempt",
+    "audit",
     "checkpoint",
     "chemical_system",
     "gufe_object",
     "identity",
+    "identity_key",
     "identity_scope",
     "metadata",
     "network",
     "network_chemical_system",
     "network_transformation",
+    "restart_count",
+    "restart_pattern",
     "result",
     "scope",
+    "strategy",
     "task",
     "transformation",
     "unit_result",

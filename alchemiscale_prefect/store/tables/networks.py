@@ -28,10 +28,13 @@ network = Table(
     # the ids of the chain in the client's order: what was sent is what comes back, read in one join
     Column("chain", ARRAY(BigInteger), nullable=False),
     Column("creator", Text, nullable=False),
+    # the network this one was extended from
+    Column("ancestor_id", ForeignKey("network.id"), nullable=True),
     created_at(),
     one_of("state", NetworkState),
     CheckConstraint("weight between 0 and 1", name="weight"),
     Index("ix_network_scope_id", "scope_id"),
+    Index("ix_network_ancestor_id", "ancestor_id", postgresql_where=text("ancestor_id is not null")),
 )
 
 chemical_system = Table(

@@ -36,6 +36,7 @@ result = Table(
     Column("units", Text, nullable=True),
     Column("tracebacks", JSONB, nullable=True, comment="one object per ProtocolUnitFailure"),
     Column("creator", Text, nullable=False),
+    Column("gufe_version", Text, nullable=True, comment="of the run that wrote it"),
     created_at(),
     UniqueConstraint("key"),
     # an attempt finishes once

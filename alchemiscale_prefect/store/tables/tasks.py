@@ -33,6 +33,8 @@ task = Table(
     Column("priority", BigInteger, nullable=False, server_default=text(str(DEFAULT_PRIORITY))),
     Column("extends_id", ForeignKey("task.id"), nullable=True),
     Column("creator", Text, nullable=True),
+    # the complete Task of another scope that it is a copy of
+    Column("copied_from_id", ForeignKey("task.id"), nullable=True),
     Column("attempts", Integer, nullable=False, server_default=text("0"), comment="number of its last attempt"),
     Column("losses", Integer, nullable=False, server_default=text("0"), comment="attempts lost since it last waited"),
     created_at(),
@@ -41,6 +43,13 @@ task = Table(
     CheckConstraint("priority >= 1", name="priority"),
     Index("ix_task_transformation_id_status", "transformation_id", "status"),
     Index("ix_task_scope_id_status", "scope_id", "status"),
+    Index(
+        "uq_task_copied_from_id_transformation_id",
+        "copied_from_id",
+        "transformation_id",
+        unique=True,
+        postgresql_where=text("copied_from_id is not null"),
+    ),
     Index("ix_task_extends_id", "extends_id", postgresql_where=text("extends_id is not null")),
 )
 

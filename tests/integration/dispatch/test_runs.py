@@ -173,7 +173,7 @@ def test_a_finish_said_again_by_its_successors_time_gives_its_own_answer(world: 
 
 def test_who_may_not_see_the_scope_may_do_nothing(world: World, run: FlowRun) -> None:
     rows = world.content()
-    world.compute = Principal("stranger", IdentityKind.compute, (Scope("foreign_org"),))
+    world.compute = Principal.writing("stranger", IdentityKind.compute, (Scope("foreign_org"),))
     for call in (FlowRun.begin, *WRITES.values(), *READS.values()):
         with pytest.raises(NotAuthorized):
             call(run)

@@ -42,8 +42,8 @@ class World:
     def __init__(self, database: Database, folder: Path) -> None:
         self.database = database
         self.store = LocalObjectStore(folder)
-        self.user = Principal("user", IdentityKind.user, (SCOPE,))
-        self.compute = Principal("compute", IdentityKind.compute, (Scope(),))
+        self.user = Principal.writing("user", IdentityKind.user, (SCOPE,))
+        self.compute = Principal.writing("compute", IdentityKind.compute, (Scope(),))
 
     # --- making ------------------------------------------------------------------------------------------------------
 

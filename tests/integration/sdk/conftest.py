@@ -89,7 +89,7 @@ def preloaded(
     """Name of a database to copy, with networks and identities in it."""
     url = postgres.create(template_database)
     database = Database(url)
-    operator = Principal("operator", IdentityKind.user, (Scope(),))
+    operator = Principal.writing("operator", IdentityKind.user, (Scope(),))
     for scope in SCOPES:
         for obj, state in ((network, "active"), (incomplete, "inactive")):
             submission.create_network(database, operator, json.loads(keyed_chains.to_json(obj)), scope, state)
@@ -99,7 +99,7 @@ def preloaded(
     with database.transaction() as connection:
         # every test logs in, and a hash worth its name takes a tenth of a second
         cheap = Argon2Hasher(time_cost=1, memory_cost=8, parallelism=1).hash(KEY)
-        connection.execute(text("update identity set key_hash = :cheap"), {"cheap": cheap})
+        connection.execute(text("update identity_key set hash = :cheap"), {"cheap": cheap})
     database.close()
     yield str(make_url(url).database)
     postgres.drop(url)

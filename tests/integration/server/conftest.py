@@ -71,7 +71,7 @@ def log_in(connect, system: System) -> Callable[..., httpx.Client]:
 
     def logged_in(identifier: str, scopes: Sequence[Scope], kind: IdentityKind = IdentityKind.user) -> httpx.Client:
         # test_login.py goes the whole way; a hash for every test would take longer than the rest of it
-        token = auth.issue(system.api, Principal(identifier, kind, tuple(scopes)))
+        token = auth.issue(system.api, Principal.writing(identifier, kind, tuple(scopes)))
         return connect(Authorization=f"Bearer {token}")
 
     return logged_in
@@ -86,13 +86,13 @@ def client(log_in) -> httpx.Client:
 @pytest.fixture
 def principal() -> Principal:
     """The user of `client`, for calling services without HTTP."""
-    return Principal("user", IdentityKind.user, (Scope("test_org"),))
+    return Principal.writing("user", IdentityKind.user, (Scope("test_org"),))
 
 
 @pytest.fixture
 def operator() -> Principal:
     """One who sees everything."""
-    return Principal("operator", IdentityKind.user, (Scope(),))
+    return Principal.writing("operator", IdentityKind.user, (Scope(),))
 
 
 @pytest.fixture

@@ -244,7 +244,7 @@ def test_operators_see_every_identity(known, database):
 
 def test_keys_are_kept_as_argon2id_hashes_only(known, database):
     with database.transaction() as connection:
-        key_hash = connection.exec_driver_sql("select key_hash from identity").scalar_one()
+        key_hash = connection.exec_driver_sql("select hash from identity_key").scalar_one()
     assert key_hash.startswith("$argon2id$")
     assert KEY not in key_hash
 

@@ -54,8 +54,8 @@ def test_another_database_than_postgres_is_refused(url):
     "statement",
     [
         "insert into scope (org, campaign, project) values ('a', 'b', 'c')",
-        "insert into identity (kind, identifier, key_hash) values ('robot', 'x', 'h')",
-        "insert into identity (kind, identifier, key_hash) values ('user', 'known', 'h')",
+        "insert into identity (kind, identifier) values ('robot', 'x')",
+        "insert into identity (kind, identifier) values ('user', 'known')",
         "update task set status = 'sleeping'",
         "update task set priority = 0",
         "update network set state = 'gone'",
@@ -69,7 +69,7 @@ def test_the_database_itself_refuses_what_must_not_be(database, statement):
     with database.transaction() as connection:
         for sql in (
             "insert into scope (org, campaign, project) values ('a', 'b', 'c')",
-            "insert into identity (kind, identifier, key_hash) values ('user', 'known', 'h')",
+            "insert into identity (kind, identifier) values ('user', 'known')",
             *(
                 "insert into gufe_object (scope_id, key, qualname, module, content, digest, refers_to, gufe_version) "
                 f"values (1, '{key}', 'Q', 'm', '', '', '{{}}', '1')"

@@ -50,7 +50,7 @@ def test_a_bomb_is_never_in_memory():
     assert peak < 3 * limit
 
 
-@pytest.mark.parametrize("data", [b"", b"\x1f\x8b", b"plain text", gzip.compress(b"x") + b"more"])
+@pytest.mark.parametrize("data", [b"", b"\x1f\x8b", b"plain text", gzip.compress(b"x", mtime=0) + b"more"])
 def test_what_is_not_gzip_is_refused(data):
     with pytest.raises(InvalidBody):
         gunzip(BytesIO(data), 1000)

@@ -13,7 +13,7 @@ scopes = st.integers(0, 3).flatmap(lambda depth: st.tuples(*[letters] * depth)).
 
 
 def principal(*held):
-    return Principal("someone", IdentityKind.user, tuple(held))
+    return Principal.writing("someone", IdentityKind.user, tuple(held))
 
 
 def test_a_foreign_scope_is_refused_with_alchemiscales_text():
