@@ -296,8 +296,8 @@ def test_a_chain_nested_as_deep_as_json_reads_is_taken_or_refused(client):
     ("encoding", "body", "said"),
     [
         ("gzip", b"plain", "not gzip"),
-        ("gzip", gzip.compress(b"{}")[:-4], "cut off"),
-        ("gzip", gzip.compress(b"{}") + b"rubbish", "not gzip"),
+        ("gzip", gzip.compress(b"{}", mtime=0)[:-4], "cut off"),
+        ("gzip", gzip.compress(b"{}", mtime=0) + b"rubbish", "not gzip"),
         ("gzip", b"", "cut off"),
         ("br", b"{}", "not supported"),
         ("gzip, gzip", b"{}", "not supported"),
