@@ -1,12 +1,11 @@
 """The command line: one file per noun."""
 
 import importlib
-import sys
 from collections.abc import Callable
 
 import typer
 
-from alchemiscale_prefect.domain.errors import AlchemiscaleError
+from alchemiscale_prefect.cli.output import Program
 
 _COMMANDS = {
     "up": "run the whole system on this machine, until Ctrl-C",
@@ -22,6 +21,7 @@ def build() -> typer.Typer:
     """The command line. A command's file is imported here, what the command needs when it runs."""
     app = typer.Typer(
         name="alchemiscale-prefect",
+        cls=Program,
         help="Alchemical free-energy networks, executed by Prefect and kept in Postgres.",
         no_args_is_help=True,
         add_completion=False,
@@ -36,9 +36,5 @@ def build() -> typer.Typer:
 
 
 def main() -> None:
-    """Run the command line; an error of ours is a line on stderr and exit code 1, not a traceback."""
-    try:
-        build()()
-    except AlchemiscaleError as error:
-        sys.stderr.write(f"error: {error}\n")
-        sys.exit(1)
+    """Run the command line."""
+    build()()
