@@ -8,6 +8,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
+# Two processes share the tests; the longest files first, so that both end at the same time.
+LONGEST_FIRST := tests/acceptance tests/integration tests/compat tests/unit tests/contract tests/architecture
+
 # The first Python on the path that can make the environment; `make PYTHON=/path/to/python3.11 …` takes another.
 USABLE := import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info < (3, 14))
 PYTHON ?= $(shell for name in python3.11 python3 python3.12 python3.13; do \
@@ -36,7 +39,7 @@ up: $(INSTALLED)  ## the local stack in the foreground; Ctrl-C stops all of it
 
 test: $(INSTALLED)  ## the whole test suite, with a real Postgres, Prefect server and worker
 	@bash tests/install_postgres.sh
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(LONGEST_FIRST)
 
 check: $(INSTALLED)  ## format, lint, types and layers
 	@$(BIN)/ruff format --check .
