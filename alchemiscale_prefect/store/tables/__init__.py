@@ -14,6 +14,7 @@ from alchemiscale_prefect.store.tables.objects import gufe_object
 from alchemiscale_prefect.store.tables.restarts import restart_count, restart_pattern
 from alchemiscale_prefect.store.tables.results import result
 from alchemiscale_prefect.store.tables.scopes import scope
+from alchemiscale_prefect.store.tables.status_counts import task_count
 from alchemiscale_prefect.store.tables.strategies import strategy
 from alchemiscale_prefect.store.tables.tasks import action, task
 
@@ -37,6 +38,7 @@ __all__ = [
     "scope",
     "strategy",
     "task",
+    "task_count",
     "transformation",
     "unit_result",
 ]
