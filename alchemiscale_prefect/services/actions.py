@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from alchemiscale_prefect.domain.access import Principal
+from alchemiscale_prefect.domain.access import Permission, Principal
 from alchemiscale_prefect.domain.errors import InvalidInput, NotFound
 from alchemiscale_prefect.domain.keys import ScopedKey
 from alchemiscale_prefect.domain.tasks import ACTIONABLE, DEFAULT_WEIGHT, check_weight
@@ -39,7 +39,7 @@ def action(
         Nothing was actioned.
     """
     check_network_key(network)
-    principal.require(network.scope)
+    principal.require(network.scope, Permission.write)
     weights = _weights(task_keys, weight)
     with database.transaction() as connection:
         network_id = require_network(connection, network)
@@ -68,7 +68,7 @@ def cancel(
         The keys in this order; ``None`` for a Task that was not actioned here.
     """
     check_network_key(network)
-    principal.require(network.scope)
+    principal.require(network.scope, Permission.write)
     with database.transaction() as connection:
         network_id = require_network(connection, network)
         found = tasks.find(connection, [key for key in task_keys if key.scope == network.scope])

@@ -6,7 +6,7 @@ Listings here and in the other areas give ScopedKeys as strings, which is what c
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
-from alchemiscale_prefect.domain.access import Principal
+from alchemiscale_prefect.domain.access import Permission, Principal
 from alchemiscale_prefect.domain.errors import InvalidInput, NotFound
 from alchemiscale_prefect.domain.keys import ScopedKey
 from alchemiscale_prefect.domain.network_content import NETWORK
@@ -150,7 +150,7 @@ def _set(
 ) -> list[str | None]:
     for key in keys:
         check_network_key(key)
-    principal.require_all(key.scope for key in keys)
+    principal.require_all((key.scope for key in keys), Permission.write)
     with database.transaction() as connection:
         ids = objects.ids_of(connection, "network", keys)
         given = {ids[str(key)]: value for key, value in zip(keys, values, strict=True) if str(key) in ids}

@@ -9,7 +9,7 @@ import uuid
 from dataclasses import dataclass
 from datetime import timedelta
 
-from alchemiscale_prefect.domain.access import Principal
+from alchemiscale_prefect.domain.access import Permission, Principal
 from alchemiscale_prefect.domain.attempts import AttemptId, AttemptState
 from alchemiscale_prefect.domain.errors import AttemptVoid, InvalidInput, NotFound
 from alchemiscale_prefect.domain.keys import ScopedKey, check_gufe_key
@@ -58,7 +58,7 @@ def begin(database: Database, principal: Principal, run: Run, body: wire.Begin, 
     NotAuthorized
         The Task's scope is not the identity's.
     """
-    principal.require(run.task.scope)
+    principal.require(run.task.scope, Permission.write)
     with database.transaction() as connection:
         task_id = attempts.begin(
             connection, run.attempt, owner=run.owner, flow_run_id=_flow_run_id(body), host=body.host, lease=lease
@@ -85,7 +85,7 @@ def begin(database: Database, principal: Principal, run: Run, body: wire.Begin, 
 
 def heartbeat(database: Database, principal: Principal, run: Run, body: wire.Heartbeat, lease: timedelta) -> None:
     """Renew the lease; `AttemptVoid` if it is no longer the run's, which then must stop."""
-    principal.require(run.task.scope)
+    principal.require(run.task.scope, Permission.write)
     with database.transaction() as connection:
         if not attempts.renew(connection, run.task, run.n, run.owner, lease, body.units_done, body.units_total):
             raise _void(run)
@@ -95,7 +95,7 @@ def store_dag(
     database: Database, store: ObjectStore, principal: Principal, run: Run, shared_id: str, data: bytes
 ) -> None:
     """Keep the ProtocolDAG before its units run: unit keys are random, so a later attempt needs this very one."""
-    principal.require(run.task.scope)
+    principal.require(run.task.scope, Permission.write)
     location = f"{_folder(run.task)}/dag-{run.n}.zst"
     _require_held(database, run)
     store.put(location, data)
@@ -109,7 +109,7 @@ def store_unit(
     database: Database, store: ObjectStore, principal: Principal, run: Run, unit: wire.StoredUnit, data: bytes
 ) -> None:
     """Keep the result of one try of a ProtocolUnit, so that a lost worker costs one unit and not the whole DAG."""
-    principal.require(run.task.scope)
+    principal.require(run.task.scope, Permission.write)
     if _RESULT_KEY.fullmatch(unit.key) is None:
         raise InvalidInput(f"{unit.key!r} is not the key of a unit result", field="unit_result")
     location = f"{_folder(run.task)}/unit-{unit.key}.zst"
@@ -159,7 +159,7 @@ def store_result(
     database: Database, store: ObjectStore, principal: Principal, run: Run, key: str, ok: bool, data: bytes
 ) -> None:
     """Keep the bytes of a ProtocolDAGResult; `finish` makes them count."""
-    principal.require(run.task.scope)
+    principal.require(run.task.scope, Permission.write)
     location = _result_location(_require_held(database, run), key, ok)
     store.put(location, data)
 
@@ -176,7 +176,7 @@ def finish(database: Database, store: ObjectStore, principal: Principal, run: Ru
     InvalidInput
         The result it names was not stored, or ``ok`` without one.
     """
-    principal.require(run.task.scope)
+    principal.require(run.task.scope, Permission.write)
     size = _stored_size(database, store, run, body)
     stale: list[str] = []
     with database.transaction() as connection:
@@ -198,7 +198,7 @@ def finish(database: Database, store: ObjectStore, principal: Principal, run: Ru
 
 def release(database: Database, principal: Principal, run: Run, body: wire.Release, max_losses: int) -> None:
     """Give an attempt back at once (the run was told to stop); the checkpoint stays for the next one."""
-    principal.require(run.task.scope)
+    principal.require(run.task.scope, Permission.write)
     with database.transaction() as connection:
         held = _hold(connection, run)
         attempts.end(connection, held, AttemptState.lost, body.reason)

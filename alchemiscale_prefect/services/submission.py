@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 
 from alchemiscale_prefect.domain import keyed_chains
-from alchemiscale_prefect.domain.access import Principal
+from alchemiscale_prefect.domain.access import Permission, Principal
 from alchemiscale_prefect.domain.errors import InvalidInput, InvalidKeyedChain, InvalidScope
 from alchemiscale_prefect.domain.keyed_chains import Entry, KeyedChain
 from alchemiscale_prefect.domain.keys import InvalidGufeKey, ScopedKey, check_gufe_key
@@ -60,7 +60,7 @@ def create_network(
     """
     if not scope.specific():
         raise InvalidScope(f"`scope` '{scope}' contains wildcards ('*'); `scope` must be *specific*", field="scope")
-    principal.require(scope)
+    principal.require(scope, Permission.write)
     network_state = NetworkState.parse(state)
     chain = keyed_chains.parse(document)
     content = read_network(chain)

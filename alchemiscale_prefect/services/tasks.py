@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from alchemiscale_prefect.domain.access import Principal
+from alchemiscale_prefect.domain.access import Permission, Principal
 from alchemiscale_prefect.domain.errors import InvalidInput, NotFound
 from alchemiscale_prefect.domain.keys import ScopedKey
 from alchemiscale_prefect.domain.scopes import Scope
@@ -50,7 +50,8 @@ def create(
     for parent in parents:
         if parent is not None and parent.qualname != TASK:
             raise InvalidInput(f"`extends` ScopedKey ({parent}) does not correspond to a `Task`", field="extends")
-    principal.require_all(key.scope for key in [*transformations, *(p for p in parents if p is not None)])
+    principal.require_all(parent.scope for parent in parents if parent is not None)
+    principal.require_all((key.scope for key in transformations), Permission.write)
     with database.transaction() as connection:
         ids = objects.ids_of(connection, "transformation", list(dict.fromkeys(transformations)))
         missing = [key for key in transformations if str(key) not in ids]
@@ -122,10 +123,16 @@ def set_priority(
     -------
     list
         The keys in this order, ``None`` for a Task that is not there or not the principal's.
+
+    Raises
+    ------
+    PermissionDenied
+        The principal may read one of them but not change it; nothing was changed.
     """
     check_priority(priority)
+    writable = _writable(principal, keys)
     with database.transaction() as connection:
-        found = tasks.find(connection, _accessible(principal, keys))
+        found = tasks.find(connection, writable)
         ids = [row.id for row in found.values()]
         queue.lock(connection, ids)
         tasks.set_priority(connection, ids, priority)
@@ -145,11 +152,17 @@ def set_status(database: Database, principal: Principal, keys: Sequence[ScopedKe
     list
         The keys in this order; ``None`` for a Task that is not there, not the principal's, or may not take the status
         from the one it has (`domain.tasks.TRANSITIONS`).
+
+    Raises
+    ------
+    PermissionDenied
+        The principal may read one of them but not change it; nothing was changed.
     """
     new = TaskStatus.parse(status)
     check_user_settable(new)
+    writable = _writable(principal, keys)
     with database.transaction() as connection:
-        found = tasks.find(connection, _accessible(principal, keys))
+        found = tasks.find(connection, writable)
         allowed = _set_status(connection, {row.id for row in found.values()}, new)
     return [name if name in found and found[name].id in allowed else None for name in map(str, keys)]
 
@@ -218,6 +231,13 @@ def _check_extends(row: TaskRow, parent: ScopedKey, transformation: ScopedKey, t
 def _accessible(principal: Principal, keys: Sequence[ScopedKey]) -> list[ScopedKey]:
     may = {scope: principal.may_access(scope) for scope in {key.scope for key in keys}}
     return [key for key in keys if may[key.scope]]
+
+
+def _writable(principal: Principal, keys: Sequence[ScopedKey]) -> list[ScopedKey]:
+    """Those that are the principal's; `PermissionDenied` if it may only read one of them."""
+    accessible = _accessible(principal, keys)
+    principal.require_all((key.scope for key in accessible), Permission.write)
+    return accessible
 
 
 def _find(database: Database, principal: Principal, keys: Sequence[ScopedKey]) -> dict[str, TaskRow]:
