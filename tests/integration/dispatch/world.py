@@ -20,6 +20,7 @@ from alchemiscale_prefect.services.runs import Run
 from alchemiscale_prefect.store import queue, schema
 from alchemiscale_prefect.store.database import Database
 from alchemiscale_prefect.store.objects.local import LocalObjectStore
+from alchemiscale_prefect.store.queries import status_counts
 from alchemiscale_prefect.wire import compute as wire
 from tests.chains import keys_of, network_chain
 
@@ -183,6 +184,9 @@ class World:
             "select 1 from action a join task t on t.id = a.task_id "
             "where t.status in ('complete', 'invalid', 'deleted')"
         )
+        # the counts are what a recount gives
+        with self.database.transaction() as connection:
+            assert status_counts.differences(connection) == []
         # every result is of an attempt that finished, at most one of each
         assert not self.rows(
             """
