@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from alchemiscale_prefect.sdk.client import AlchemiscaleClient
     from alchemiscale_prefect.sdk.errors import AlchemiscaleClientError, AlchemiscaleConnectionError
     from alchemiscale_prefect.sdk.results import ResultFormat
+    from alchemiscale_prefect.wire.history import TaskAttempt, TaskDetails, TaskTracebacks, TaskUnitTraceback
+    from alchemiscale_prefect.wire.tasks import SetTasks
 
 __all__ = [
     "AlchemiscaleClient",
@@ -23,7 +25,12 @@ __all__ = [
     "ResultFormat",
     "Scope",
     "ScopedKey",
+    "SetTasks",
+    "TaskAttempt",
+    "TaskDetails",
     "TaskStatusEnum",
+    "TaskTracebacks",
+    "TaskUnitTraceback",
 ]
 
 _HOMES = {
@@ -34,7 +41,12 @@ _HOMES = {
     "ResultFormat": ("sdk.results", "ResultFormat"),
     "Scope": ("domain.scopes", "Scope"),
     "ScopedKey": ("domain.keys", "ScopedKey"),
+    "SetTasks": ("wire.tasks", "SetTasks"),
+    "TaskAttempt": ("wire.history", "TaskAttempt"),
+    "TaskDetails": ("wire.history", "TaskDetails"),
     "TaskStatusEnum": ("domain.tasks", "TaskStatus"),
+    "TaskTracebacks": ("wire.history", "TaskTracebacks"),
+    "TaskUnitTraceback": ("wire.history", "TaskUnitTraceback"),
 }
 
 

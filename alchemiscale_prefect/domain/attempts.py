@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 from uuid import UUID
@@ -23,6 +24,31 @@ class AttemptState(StrEnum):
 
 
 LIVE = (AttemptState.dispatched, AttemptState.running)
+
+
+class AttemptOutcome(StrEnum):
+    """How an attempt ended, in alchemiscale's words; ``cancelled`` is ours."""
+
+    complete = "complete"
+    error = "error"
+    expired = "expired"
+    released = "released"
+    cancelled = "cancelled"
+
+
+def outcome_of(
+    state: AttemptState, lease_expires_at: datetime | None, ended_at: datetime | None
+) -> AttemptOutcome | None:
+    """How an attempt ended; ``None`` if it has not.
+
+    One that was lost while it held its lease gave that back; the others' worker vanished, or never came.
+    """
+    if state in LIVE:
+        return None
+    if state is not AttemptState.lost:
+        return AttemptOutcome(state.value)
+    held = lease_expires_at is not None and ended_at is not None and ended_at < lease_expires_at
+    return AttemptOutcome.released if held else AttemptOutcome.expired
 
 
 @dataclass(frozen=True, slots=True)

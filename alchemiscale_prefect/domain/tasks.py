@@ -89,6 +89,14 @@ def check_user_settable(status: TaskStatus) -> None:
         )
 
 
+def check_reason(status: TaskStatus, reason: str | None) -> None:
+    """Raise `InvalidInput` if `reason` is given for a status that records none."""
+    if reason is not None and status not in (TaskStatus.invalid, TaskStatus.deleted):
+        raise InvalidInput(
+            f"`reason` is recorded for 'invalid' and 'deleted' only; leave it out for '{status}'", field="reason"
+        )
+
+
 def check_priority(priority: int) -> None:
     """Raise `InvalidInput` unless ``1 <= priority <= 2**63 - 1``; lower runs sooner."""
     if isinstance(priority, bool) or not 1 <= priority <= MAX_PRIORITY:

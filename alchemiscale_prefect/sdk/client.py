@@ -11,6 +11,8 @@ from alchemiscale_prefect.sdk.cache import DiskCache
 from alchemiscale_prefect.sdk.chemicalsystems import ChemicalSystems
 from alchemiscale_prefect.sdk.content import ContentReader
 from alchemiscale_prefect.sdk.credentials import find_credentials
+from alchemiscale_prefect.sdk.history import History
+from alchemiscale_prefect.sdk.network_details import NetworksDetails
 from alchemiscale_prefect.sdk.networks import Networks
 from alchemiscale_prefect.sdk.results import Results
 from alchemiscale_prefect.sdk.retries import RetryPolicy
@@ -19,13 +21,16 @@ from alchemiscale_prefect.sdk.status import Status
 from alchemiscale_prefect.sdk.tasks import Tasks
 from alchemiscale_prefect.sdk.transformations import Transformations
 from alchemiscale_prefect.sdk.transport import Transport
+from alchemiscale_prefect.sdk.watch import Watch
 from alchemiscale_prefect.wire import paths
 
 CACHE_FOLDER = "alchemiscale-prefect-1"
 """Inside the cache directory, which may be alchemiscale's own; the number is the layout's."""
 
 
-class AlchemiscaleClient(Scopes, Networks, Transformations, ChemicalSystems, Tasks, Actions, Status, Results):
+class AlchemiscaleClient(
+    Scopes, Networks, NetworksDetails, Transformations, ChemicalSystems, Tasks, Actions, Status, Results, History, Watch
+):
     """Submit AlchemicalNetworks, have their Tasks run, and get the free energies.
 
     Nothing is sent before the first call. Threads may share a client. Wherever a ScopedKey is meant its string will

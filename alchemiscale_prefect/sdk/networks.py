@@ -9,7 +9,7 @@ from alchemiscale_prefect.domain.keys import ScopedKey
 from alchemiscale_prefect.domain.networks import NetworkState
 from alchemiscale_prefect.domain.scopes import Scope
 from alchemiscale_prefect.sdk.area import Area, optional_key
-from alchemiscale_prefect.sdk.arguments import as_scope, as_scoped_key, as_scoped_keys
+from alchemiscale_prefect.sdk.arguments import as_scope, as_scoped_key, as_scoped_keys, batches
 from alchemiscale_prefect.sdk.display import waiting
 from alchemiscale_prefect.wire import paths
 
@@ -162,10 +162,13 @@ class Networks(Area):
         path = paths.NETWORK_CHEMICAL_SYSTEMS
         return self._get_keys(paths.fill(path, network=as_scoped_key(network, "network")))
 
-    def set_network_state(self, network: ScopedKey | str, state: NetworkState | str) -> ScopedKey | None:
+    def set_network_state(
+        self, network: ScopedKey | str, state: NetworkState | str, *, stop_tasks: bool = False
+    ) -> ScopedKey | None:
         """Set the state of a network.
 
-        The state only says whether `query_networks` and `get_scope_status` show the network; its Tasks go on.
+        The state only says whether `query_networks` and `get_scope_status` show the network; its Tasks go on, unless
+        `stop_tasks` is given.
 
         Parameters
         ----------
@@ -173,16 +176,29 @@ class Networks(Area):
             Its ScopedKey.
         state
             One of ``active``, ``inactive``, ``invalid``, ``deleted``.
+        stop_tasks
+            Also take all Tasks off the network, and stop those that run, unless they are actioned on another network
+            too. A stopped Task waits; actioned again, it goes on from the ProtocolUnits it had done. Not for
+            ``active``.
 
         Returns
         -------
         ScopedKey or None
             The network's; ``None`` if there is none.
+
+        Raises
+        ------
+        AlchemiscaleClientError
+            There is no such state, or `stop_tasks` is given for ``active``; nothing was changed.
         """
-        return self.set_networks_state([network], [state])[0]
+        return self.set_networks_state([network], [state], stop_tasks=stop_tasks)[0]
 
     def set_networks_state(
-        self, networks: Sequence[ScopedKey | str], states: Sequence[NetworkState | str]
+        self,
+        networks: Sequence[ScopedKey | str],
+        states: Sequence[NetworkState | str],
+        *,
+        stop_tasks: bool = False,
     ) -> list[ScopedKey | None]:
         """Set the states of networks, all or none.
 
@@ -192,6 +208,8 @@ class Networks(Area):
             Their ScopedKeys.
         states
             One for each of `networks`, in the same order; see `set_network_state`.
+        stop_tasks
+            As in `set_network_state`.
 
         Returns
         -------
@@ -201,6 +219,8 @@ class Networks(Area):
         document = {
             "networks": [str(key) for key in as_scoped_keys(networks, "networks")],
             "states": [str(getattr(state, "value", state)) for state in states],
+            # left out where it is not asked for: alchemiscale's own server does not know it
+            **({"stop_tasks": True} if stop_tasks else {}),
         }
         return [optional_key(key) for key in self._post(paths.NETWORKS_STATE_SET, document)]
 
@@ -252,6 +272,29 @@ class Networks(Area):
         weight: float | None = self._get(paths.fill(paths.NETWORK_WEIGHT, network=as_scoped_key(network, "network")))
         return weight
 
+    def get_networks_weight(self, networks: Sequence[ScopedKey | str], batch_size: int = 1000) -> list[float | None]:
+        """The weights of networks.
+
+        Parameters
+        ----------
+        networks
+            Their ScopedKeys.
+        batch_size
+            How many networks go into one request.
+
+        Returns
+        -------
+        list of float or None
+            In the order of `networks`; ``None`` for one that does not exist.
+        """
+
+        def post(batch: list[str]) -> list[float | None]:
+            weights: list[float | None] = self._post(paths.NETWORKS_WEIGHT_GET, {"networks": batch})
+            return weights
+
+        keys = [str(key) for key in as_scoped_keys(networks, "networks")]
+        return [weight for weights in self._transport.fan_out(post, batches(keys, batch_size)) for weight in weights]
+
     def set_network_weight(self, network: ScopedKey | str, weight: float) -> ScopedKey | None:
         """Set the weight of a network.
 
@@ -274,6 +317,51 @@ class Networks(Area):
         """
         path = paths.fill(paths.NETWORK_WEIGHT, network=as_scoped_key(network, "network"))
         return optional_key(self._post(path, weight))
+
+    def set_networks_weight(
+        self, networks: Sequence[ScopedKey | str], weights: Sequence[float], batch_size: int = 1000
+    ) -> list[ScopedKey | None]:
+        """Set the weights of networks.
+
+        Parameters
+        ----------
+        networks
+            Their ScopedKeys.
+        weights
+            One for each of `networks`, in the same order; see `set_network_weight`.
+        batch_size
+            How many networks go into one request.
+
+        Returns
+        -------
+        list of ScopedKey or None
+            In the order of `networks`; ``None`` for one that does not exist.
+
+        Raises
+        ------
+        InvalidInput
+            Also a ValueError: the lists differ in length; nothing was sent.
+        AlchemiscaleClientError
+            A weight is not between 0 and 1; no weight was changed.
+        """
+        keys = [str(key) for key in as_scoped_keys(networks, "networks")]
+        if len(keys) != len(weights):
+            raise InvalidInput(
+                f"`networks` and `weights` must have the same length; there are {len(keys)} networks and "
+                f"{len(weights)} weights",
+                field="weights",
+            )
+
+        def post(batch: list[tuple[str, float]]) -> list[ScopedKey | None]:
+            document = {"networks": [key for key, _ in batch], "weights": [weight for _, weight in batch]}
+            return [optional_key(key) for key in self._post(paths.NETWORKS_WEIGHT_SET, document)]
+
+        todo = list(batches(list(zip(keys, weights, strict=True)), batch_size))
+        refused = [batch for batch in todo if not all(0.0 <= weight <= 1.0 for _, weight in batch)]
+        # the API says what is wrong with a weight; it goes first, alone, so that none of the others is set
+        for batch in refused:
+            post(batch)
+        return [key for found in self._transport.fan_out(post, todo) for key in found]
 
 
 def _check(network: object) -> None:

@@ -5,11 +5,13 @@ from typing import TYPE_CHECKING
 
 from alchemiscale_prefect.domain.errors import InvalidInput
 from alchemiscale_prefect.domain.keys import ScopedKey
+from alchemiscale_prefect.domain.network_content import NETWORK
 from alchemiscale_prefect.domain.scopes import Scope
-from alchemiscale_prefect.domain.tasks import TaskStatus
+from alchemiscale_prefect.domain.tasks import TaskStatus, check_reason
 from alchemiscale_prefect.sdk.area import Area, optional_key
 from alchemiscale_prefect.sdk.arguments import as_scope, as_scoped_key, as_scoped_keys
 from alchemiscale_prefect.wire import paths
+from alchemiscale_prefect.wire.tasks import SetTasks
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -76,6 +78,49 @@ class Tasks(Area):
         }
         created = self._post(paths.TRANSFORMATIONS_TASKS_CREATE, document, idempotent=False)
         return [ScopedKey.from_str(task) for task in created]
+
+    def set_tasks(
+        self, transformations: "ScopedKey | str | Sequence[ScopedKey | str]", count: int = 1
+    ) -> dict[ScopedKey, SetTasks]:
+        """Make sure that Transformations have at least so many Tasks: asked for again, it makes no more.
+
+        Several callers at once get no more than `count` either. As everywhere, Tasks run once they are actioned.
+
+        Parameters
+        ----------
+        transformations
+            ScopedKeys of one or several Transformations; or that of one network, for all of its Transformations.
+        count
+            The least number of Tasks. Counted are those that extend no other Task, since these are no independent
+            repeats, and that are neither ``invalid`` nor ``deleted``. Those in ``error`` count, else a Transformation
+            that fails would get more Tasks with each call: set them ``waiting`` or ``invalid``.
+
+        Returns
+        -------
+        dict of ScopedKey to SetTasks
+            For each Transformation, with the Tasks that existed and those that were created.
+
+        Raises
+        ------
+        AlchemiscaleClientError
+            One of them does not exist; no Task was made.
+
+        Examples
+        --------
+        Three repeats of everything in a network, however often the script is run:
+
+        >>> for tasks in client.set_tasks(network_key, 3).values():
+        ...     client.action_tasks(tasks.created, network_key)
+        """
+        one = isinstance(transformations, str | ScopedKey)
+        keys = as_scoped_keys([transformations] if one else transformations, "transformations")  # type: ignore[arg-type,list-item]
+        document: dict[str, object] = {"count": count}
+        if len(keys) == 1 and keys[0].qualname == NETWORK:
+            document["network"] = keys[0].to_dict()
+        else:
+            document["transformations"] = [key.to_dict() for key in keys]
+        found = self._post(paths.TRANSFORMATIONS_TASKS_SET, document)
+        return {ScopedKey.from_str(key): SetTasks.model_validate(tasks) for key, tasks in found.items()}
 
     def query_tasks(self, scope: Scope | None = None, status: str | None = None) -> list[ScopedKey]:
         """Tasks in the Scopes of this identity, by Scope and status.
@@ -194,7 +239,12 @@ class Tasks(Area):
         return ScopedKey.from_str(self._get(path))
 
     def set_tasks_status(
-        self, tasks: Sequence[ScopedKey | str], status: TaskStatus | str, batch_size: int = 1000
+        self,
+        tasks: Sequence[ScopedKey | str],
+        status: TaskStatus | str,
+        batch_size: int = 1000,
+        *,
+        reason: str | None = None,
     ) -> list[ScopedKey | None]:
         """Set the status of Tasks: ``error`` to ``waiting`` to run them again; anything to ``invalid`` or ``deleted``.
 
@@ -208,6 +258,8 @@ class Tasks(Area):
             ``waiting``, ``invalid`` or ``deleted``.
         batch_size
             How many Tasks go into one request.
+        reason
+            Why; for ``invalid`` and ``deleted`` only. `get_tasks_details` shows it.
 
         Returns
         -------
@@ -218,11 +270,15 @@ class Tasks(Area):
         ------
         UnknownState
             Also a ValueError: there is no such status.
+        InvalidInput
+            Also a ValueError: a `reason` for another status.
         AlchemiscaleClientError
             It is a status that only an execution gives.
         """
         keys = as_scoped_keys(tasks, "tasks")
-        rest = {"status": TaskStatus.parse(getattr(status, "value", status)).value}
+        new = TaskStatus.parse(getattr(status, "value", status))
+        check_reason(new, reason)
+        rest = {"status": new.value, **({} if reason is None else {"reason": reason})}
         return [optional_key(key) for key in self._post_in_batches(paths.TASKS_STATUS_SET, keys, batch_size, rest)]
 
     def get_tasks_status(self, tasks: Sequence[ScopedKey | str], batch_size: int = 1000) -> list[str | None]:

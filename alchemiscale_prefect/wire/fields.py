@@ -48,6 +48,14 @@ ScopedKeyField = Annotated[
 ]
 """A ScopedKey: alchemiscale sends the mapping of its parts; the string is accepted too."""
 
+ScopedKeyText = Annotated[
+    ScopedKey,
+    BeforeValidator(_scoped_key),
+    PlainSerializer(str, return_type=str),
+    WithJsonSchema({"type": "string"}),
+]
+"""A ScopedKey in an answer of ours: a string on the wire."""
+
 ScopeField = Annotated[
     Scope,
     BeforeValidator(_scope),

@@ -1,11 +1,12 @@
 """Bodies about AlchemicalNetworks."""
 
 from typing import Any
+from uuid import UUID
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from alchemiscale_prefect.domain.networks import NetworkState
-from alchemiscale_prefect.wire.fields import ScopeField
+from alchemiscale_prefect.wire.fields import ScopedKeyText, ScopeField
 
 
 class CreateNetwork(BaseModel):
@@ -23,6 +24,8 @@ class SetNetworksState(BaseModel):
 
     networks: list[str]
     states: list[str]
+    # ours: also take their Tasks off them and stop what runs for no other network
+    stop_tasks: bool = False
 
 
 class Networks(BaseModel):
@@ -45,12 +48,57 @@ class NetworksTaskWeights(BaseModel):
     task_weights: bool
 
 
+class RunningTask(BaseModel):
+    """A Task that runs now.
+
+    Attributes
+    ----------
+    seconds
+        Since its attempt began.
+    units_done, units_total
+        ProtocolUnits, as the attempt last told; 0 before it did.
+    flow_run_id
+        Of Prefect, where the run can be watched.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    task: ScopedKeyText
+    seconds: float
+    units_done: int
+    units_total: int
+    flow_run_id: UUID | None
+
+
 class Progress(BaseModel):
-    """``GET /networks/{network}/progress``: Tasks by status, and ProtocolUnits of the running ones."""
+    """``GET /networks/{network}/progress``.
+
+    Attributes
+    ----------
+    status
+        Tasks by status.
+    units_done, units_total
+        ProtocolUnits of the running Tasks.
+    waiting
+        Waiting Tasks that are actioned on this network.
+    running
+        Those Tasks, the longest running first.
+    completed
+        Tasks completed within the last hour.
+    mean_seconds
+        How long these ran, on average; ``None`` if there are none.
+    window_seconds
+        Since the first of the completed and the running ones began; at most an hour, 0 if there are none.
+    """
 
     status: dict[str, int]
     units_done: int
     units_total: int
+    waiting: int = 0
+    running: list[RunningTask] = []
+    completed: int = 0
+    mean_seconds: float | None = None
+    window_seconds: float = 0.0
 
 
 class TransformationEstimate(BaseModel):

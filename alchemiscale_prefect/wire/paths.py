@@ -61,7 +61,17 @@ SCOPE_STATUS = "/scopes/{scope}/status"
 
 # ours, beside alchemiscale's
 NETWORK_PROGRESS = "/networks/{network}/progress"
+NETWORKS_DETAILS = "/bulk/networks/details/get"
 TRANSFORMATIONS_ESTIMATES = "/networks/{network}/estimates"
+NETWORK_ANCESTORS = "/networks/{network}/ancestors"
+NETWORKS_COPY = "/bulk/networks/copy"
+NETWORKS_MERGE = "/bulk/networks/merge"
+TRANSFORMATIONS_TASKS_SET = "/bulk/transformations/tasks/set"
+TASK_HISTORY = "/tasks/{task}/history"
+TASK_TRACEBACKS = "/tasks/{task}/tracebacks"
+TASKS_DETAILS = "/bulk/tasks/details/get"
+TASKS_PROGRESS = "/bulk/tasks/progress/get"
+SCOPE_COMPUTE_SHARE = "/scopes/{scope}/compute/share"
 
 COMPUTE_TOKEN = "/compute/token"  # noqa: S105  a path, no secret
 COMPUTE_BEGIN = "/compute/tasks/{task}/attempts/{n}/begin"

@@ -1,10 +1,12 @@
-"""Bodies about Tasks and their actioning."""
+"""Bodies about Tasks and their actioning. What became of them is in `wire.history`."""
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from alchemiscale_prefect.wire.fields import ScopedKeyField
+from alchemiscale_prefect.wire.fields import ScopedKeyField, ScopedKeyText
 
 MAX_TASKS_PER_CALL = 100_000
+MAX_REASON = 10_000
+"""Characters."""
 
 
 class CreateTasks(BaseModel):
@@ -19,6 +21,31 @@ class CreateTransformationsTasks(BaseModel):
 
     transformations: list[str] = Field(max_length=MAX_TASKS_PER_CALL)
     extends: list[str | None] | None = None
+
+
+class SetTransformationsTasks(BaseModel):
+    """``POST /bulk/transformations/tasks/set``: of these Transformations, or of all of a network's."""
+
+    transformations: list[ScopedKeyField] | None = Field(default=None, max_length=MAX_TASKS_PER_CALL)
+    network: ScopedKeyField | None = None
+    count: int = Field(ge=1, le=MAX_TASKS_PER_CALL)
+
+
+class SetTasks(BaseModel):
+    """The Tasks that a Transformation has after ``POST /bulk/transformations/tasks/set``.
+
+    Attributes
+    ----------
+    existing
+        Those that were there, oldest first.
+    created
+        Those that were missing.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    existing: list[ScopedKeyText]
+    created: list[ScopedKeyText]
 
 
 class ActionTasks(BaseModel):
@@ -37,6 +64,12 @@ class Tasks(BaseModel):
     tasks: list[ScopedKeyField]
 
 
+class CancelTasks(Tasks):
+    """``POST /networks/{network}/tasks/cancel``; `stop_tasks`, which is ours, also stops those that run."""
+
+    stop_tasks: bool = False
+
+
 class TaskWeights(BaseModel):
     """Whether a listing of actions carries their weights."""
 
@@ -48,6 +81,8 @@ class SetTasksStatus(BaseModel):
 
     tasks: list[ScopedKeyField]
     status: str
+    # ours
+    reason: str | None = Field(default=None, max_length=MAX_REASON, pattern=r"^[^\x00]*$")
 
 
 class SetTasksPriority(BaseModel):

@@ -24,19 +24,30 @@ NOT_YET = frozenset(
         "get_network_strategy",
         "get_network_strategy_state",
         "get_network_strategy_status",
-        "get_networks_actioned_tasks",
-        "get_networks_weight",
         "get_task_restart_patterns",
         "remove_task_restart_patterns",
         "set_network_strategy",
         "set_network_strategy_awake",
-        "set_networks_weight",
         "set_task_restart_patterns_allowed_restarts",
     }
 )
 """Methods of alchemiscale's client that this one does not have yet. Whoever adds one takes it off this list."""
 
-OURS = frozenset({"close", "get_network_estimates", "get_network_progress"})
+OURS = frozenset(
+    {
+        "close",
+        "get_network_estimates",
+        "get_network_progress",
+        "get_networks_details",
+        "get_scope_compute_share",
+        "get_task_history",
+        "get_task_tracebacks",
+        "get_tasks_details",
+        "get_tasks_progress",
+        "set_tasks",
+        "watch",
+    }
+)
 """Methods of this client that alchemiscale's does not have."""
 
 _DEFAULTS = {
