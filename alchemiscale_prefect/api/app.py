@@ -12,6 +12,7 @@ from alchemiscale_prefect.api.routes import (
     chemicalsystems,
     compute,
     identities,
+    network_details,
     networks,
     results,
     scopes,
@@ -24,7 +25,18 @@ from alchemiscale_prefect.bootstrap import System
 _GC_THRESHOLDS = (50_000, 20, 20)
 
 # results last, see there
-AREAS = (service, identities, scopes, networks, transformations, chemicalsystems, tasks, compute, results)
+AREAS = (
+    service,
+    identities,
+    scopes,
+    networks,
+    network_details,
+    transformations,
+    chemicalsystems,
+    tasks,
+    compute,
+    results,
+)
 
 
 def create_app(system: System) -> FastAPI:
