@@ -14,7 +14,12 @@ _COMMANDS = {
     "dispatch": "run a dispatcher",
     "deploy": "make the work pool and the deployment in Prefect",
 }
-_GROUPS = {"db": "the database: upgrade, check", "identity": "who may log in, and to which scopes"}
+_GROUPS = {
+    "network": "AlchemicalNetworks: submit, follow, weigh, results",
+    "task": "Tasks: create, action, status, tracebacks, retry",
+    "db": "the database: upgrade, check",
+    "identity": "who may log in, and to which scopes",
+}
 
 
 def build() -> typer.Typer:

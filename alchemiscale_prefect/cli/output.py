@@ -217,7 +217,8 @@ def _blocks(console: "Console", columns: Sequence[str], cells: list[list[str]]) 
 def _tell(error: AlchemiscaleError, *, as_json: bool) -> None:
     # what the API said, without the words of HTTP around it
     detail = getattr(error, "detail", None)
-    message = detail if isinstance(detail, str) and detail else str(error)
+    # (and without the quotes that alchemiscale's texts of missing objects have)
+    message = detail.strip("'") if isinstance(detail, str) and detail else str(error)
     if as_json:
         _write_error(message, error.code, error.field)
     else:

@@ -39,6 +39,7 @@ from alchemiscale_prefect.store.objects.local import LocalObjectStore
 from alchemiscale_prefect.wire import paths
 from tests import protocols
 from tests.api_server import Server
+from tests.command_line import CommandLine
 from tests.integration.conftest import Server as PostgresServer
 
 USER, OTHER_USER, WORKER = "test_user", "other_user", "test_worker"
@@ -148,6 +149,19 @@ def other_client(api_url: str) -> Iterator[AlchemiscaleClient]:
     """Of somebody who sees another scope."""
     with AlchemiscaleClient(api_url, OTHER_USER, KEY, use_local_cache=False, max_retries=0) as client:
         yield client
+
+
+@pytest.fixture
+def cli(api_url: str, tmp_path: Path) -> CommandLine:
+    """The command line as the test's user has it."""
+    return CommandLine(
+        {
+            "ALCHEMISCALE_URL": api_url,
+            "ALCHEMISCALE_ID": USER,
+            "ALCHEMISCALE_KEY": KEY,
+            "XDG_CACHE_HOME": str(tmp_path / "cache"),
+        }
+    )
 
 
 @pytest.fixture
