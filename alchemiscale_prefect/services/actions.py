@@ -6,10 +6,13 @@ from alchemiscale_prefect.domain.access import Permission, Principal
 from alchemiscale_prefect.domain.errors import InvalidInput, NotFound
 from alchemiscale_prefect.domain.keys import ScopedKey
 from alchemiscale_prefect.domain.tasks import ACTIONABLE, DEFAULT_WEIGHT, check_weight
+from alchemiscale_prefect.services import stopping
 from alchemiscale_prefect.services.networks import check_network_key, require_network
 from alchemiscale_prefect.store import queue
 from alchemiscale_prefect.store.database import Database
 from alchemiscale_prefect.store.queries import actions, attempts, objects, tasks
+
+CANCELLED = "its Task was cancelled"
 
 
 def action(
@@ -58,9 +61,20 @@ def action(
 
 
 def cancel(
-    database: Database, principal: Principal, network: ScopedKey, task_keys: Sequence[ScopedKey]
+    database: Database,
+    principal: Principal,
+    network: ScopedKey,
+    task_keys: Sequence[ScopedKey],
+    *,
+    stop_tasks: bool = False,
 ) -> list[str | None]:
     """Take Tasks off a network. One that runs goes on; one on its way to a worker, for no other network, does not.
+
+    Parameters
+    ----------
+    stop_tasks
+        Also stop those that run, for no other network, with what they have done kept for the next time; whether they
+        are taken off now or were before.
 
     Returns
     -------
@@ -75,9 +89,13 @@ def cancel(
         ids = [row.id for row in found.values()]
         queue.lock(connection, ids)
         removed = actions.remove(connection, network_id, ids)
-        unwanted = actions.unactioned(connection, removed)
-        attempts.cancel_live(connection, unwanted, "its Task was cancelled", dispatched_only=True)
-        queue.refresh(connection, list(removed))
+        if stop_tasks:
+            on_network = actions.candidates(connection, network_id, ids)
+            stopping.stop_unactioned(connection, list(on_network), CANCELLED)
+        else:
+            unwanted = actions.unactioned(connection, removed)
+            attempts.cancel_live(connection, unwanted, CANCELLED, dispatched_only=True)
+        queue.refresh(connection, ids)
     return [name if name in found and found[name].id in removed else None for name in map(str, task_keys)]
 
 

@@ -13,6 +13,7 @@ from alchemiscale_prefect.domain.network_content import NETWORK
 from alchemiscale_prefect.domain.networks import NetworkState
 from alchemiscale_prefect.domain.scopes import Scope
 from alchemiscale_prefect.domain.tasks import check_weight
+from alchemiscale_prefect.services import stopping
 from alchemiscale_prefect.store import queue
 from alchemiscale_prefect.store.database import Connection, Database
 from alchemiscale_prefect.store.queries import networks, objects, scopes
@@ -27,11 +28,11 @@ def check_network_key(key: ScopedKey) -> None:
         raise InvalidInput("`network` ScopedKey does not correspond to an `AlchemicalNetwork`", field="network")
 
 
-def require_network(connection: Connection, key: ScopedKey) -> int:
+def require_network(connection: Connection, key: ScopedKey, field: str = "network") -> int:
     """The id of a network; `NotFound` if there is none of this name."""
     network_id = objects.ids_of(connection, "network", [key]).get(str(key))
     if network_id is None:
-        raise NotFound("No such object in database", field="network")
+        raise NotFound("No such object in database", field=field)
     return network_id
 
 
@@ -70,25 +71,55 @@ def of_task(database: Database, principal: Principal, task: ScopedKey) -> list[s
         return scoped(networks.of_task(connection, task), task.scope)
 
 
+def ancestors(database: Database, principal: Principal, network: ScopedKey) -> list[str]:
+    """The networks that this one was extended from: the nearest first; `NotFound` if there is no such network."""
+    check_network_key(network)
+    principal.require(network.scope)
+    with database.transaction() as connection:
+        return scoped(networks.ancestors(connection, require_network(connection, network)), network.scope)
+
+
 def get_states(database: Database, principal: Principal, keys: Sequence[ScopedKey]) -> list[str | None]:
     """The state of each network, in this order; ``None`` for one that is not there."""
     return _get(database, principal, keys, networks.states)
 
 
 def set_states(
-    database: Database, principal: Principal, keys: Sequence[ScopedKey], states: Sequence[str]
+    database: Database,
+    principal: Principal,
+    keys: Sequence[ScopedKey],
+    states: Sequence[str],
+    *,
+    stop_tasks: bool = False,
 ) -> list[str | None]:
     """Give each network its state; the keys in this order, ``None`` for a network that is not there.
+
+    Parameters
+    ----------
+    stop_tasks
+        Also take every Task off these networks, and stop those that no other network has actioned, with what they have
+        done kept for the next time.
 
     Raises
     ------
     InvalidInput
-        The lists differ in length, a key is of no network, or a state does not exist; nothing was changed.
+        The lists differ in length, a key is of no network, a state does not exist, or `stop_tasks` is given for
+        ``active``; nothing was changed.
     """
     if len(keys) != len(states):
         raise InvalidInput("networks and states must have the same length", field="states")
     members = [NetworkState.parse(state).value for state in states]
-    return _set(database, principal, keys, members, networks.set_states)
+    if stop_tasks and NetworkState.active in members:
+        raise InvalidInput(
+            "`stop_tasks` goes with 'inactive', 'invalid' and 'deleted'; leave it out for 'active'", field="stop_tasks"
+        )
+
+    def write(connection: Connection, by_id: Mapping[int, str]) -> None:
+        networks.set_states(connection, by_id)
+        if stop_tasks:
+            stopping.stop_networks(connection, list(by_id), "its network was stopped")
+
+    return _set(database, principal, keys, members, write)
 
 
 def get_weights(database: Database, principal: Principal, keys: Sequence[ScopedKey]) -> list[float | None]:

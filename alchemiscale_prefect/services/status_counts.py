@@ -5,11 +5,9 @@ from collections.abc import Sequence
 from alchemiscale_prefect.domain.access import Principal
 from alchemiscale_prefect.domain.keys import ScopedKey
 from alchemiscale_prefect.domain.scopes import Scope
-from alchemiscale_prefect.services.networks import require_network
 from alchemiscale_prefect.store.database import Database
 from alchemiscale_prefect.store.queries import objects, scopes, status_counts
 from alchemiscale_prefect.store.queries.patterns import matching
-from alchemiscale_prefect.wire.networks import Progress
 
 
 def of_networks(database: Database, principal: Principal, networks: Sequence[ScopedKey]) -> list[dict[str, int]]:
@@ -40,13 +38,3 @@ def of_scope(database: Database, principal: Principal, scope: Scope, network_sta
         scope_ids = scopes.covered(connection, principal.visible(scope))
         with matching(connection, {"network_state": network_state}) as patterns:
             return status_counts.of_scopes(connection, scope_ids, patterns["network_state"])
-
-
-def progress(database: Database, principal: Principal, network: ScopedKey) -> Progress:
-    """Of a network, with how far its running Tasks are; `NotFound` if it is not there."""
-    principal.require(network.scope)
-    with database.transaction() as connection:
-        network_id = require_network(connection, network)
-        counts = status_counts.of_networks(connection, [network_id])[network_id]
-        done, total = status_counts.units(connection, network_id)
-    return Progress(status=counts, units_done=done, units_total=total)

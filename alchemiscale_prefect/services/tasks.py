@@ -1,17 +1,20 @@
 """Tasks: making them, finding them, their status and priority. `services.actions` has them run."""
 
+import json
 from collections.abc import Sequence
+from hashlib import sha256
 
 from alchemiscale_prefect.domain.access import Permission, Principal
-from alchemiscale_prefect.domain.errors import InvalidInput, NotFound
+from alchemiscale_prefect.domain.errors import Conflict, InvalidInput, NotFound
 from alchemiscale_prefect.domain.keys import ScopedKey
 from alchemiscale_prefect.domain.scopes import Scope
-from alchemiscale_prefect.domain.tasks import TaskStatus, check_priority, check_user_settable, sources_of
+from alchemiscale_prefect.domain.tasks import TaskStatus, check_priority, check_reason, check_user_settable, sources_of
 from alchemiscale_prefect.services.networks import scoped
 from alchemiscale_prefect.store import queue
 from alchemiscale_prefect.store.database import Connection, Database
 from alchemiscale_prefect.store.queries import actions, attempts, objects, scopes, tasks
 from alchemiscale_prefect.store.queries.tasks import TaskRow
+from alchemiscale_prefect.wire.headers import IDEMPOTENCY_KEY
 
 TRANSFORMATIONS = ("Transformation", "NonTransformation")
 TASK = "Task"
@@ -22,6 +25,8 @@ def create(
     principal: Principal,
     transformations: Sequence[ScopedKey],
     extends: Sequence[ScopedKey | None] | None = None,
+    *,
+    request: str | None = None,
 ) -> list[str]:
     """New waiting Tasks, one for each entry, in this order. They run once they are actioned on a network.
 
@@ -31,6 +36,9 @@ def create(
         Repeat one to get several Tasks of it.
     extends
         As long as `transformations`: the Task of the same Transformation whose result each one continues from.
+    request
+        The caller's name for this creation. Called again with it, also after a crash, makes nothing new and gives the
+        Tasks that were made the first time.
 
     Raises
     ------
@@ -38,6 +46,8 @@ def create(
         A key is of no Transformation, or an `extends` breaks a rule; no Task was made.
     NotFound
         A Transformation or a Task to extend is not there; no Task was made.
+    Conflict
+        `request` was the name of another creation.
     """
     parents: Sequence[ScopedKey | None] = extends if extends else [None] * len(transformations)
     if len(parents) != len(transformations):
@@ -45,8 +55,7 @@ def create(
             "`extends` must either be `None` or have the same length as `transformations`", field="extends"
         )
     for key in transformations:
-        if key.qualname not in TRANSFORMATIONS:
-            raise InvalidInput(f"Got an unsupported `Transformation` type: {key.qualname}", field="transformations")
+        check_transformation(key)
     for parent in parents:
         if parent is not None and parent.qualname != TASK:
             raise InvalidInput(f"`extends` ScopedKey ({parent}) does not correspond to a `Task`", field="extends")
@@ -58,8 +67,15 @@ def create(
         if missing:
             raise NotFound("No such object in database", field="transformations")
         wanted = [ids[str(key)] for key in transformations]
+        seed = None if request is None else _seed(principal, request)
+        if seed is not None and tasks.created(connection, seed, 1):
+            return _created_before(connection, seed, wanted, parents)
         parent_ids = _parents(connection, transformations, wanted, parents)
-        return tasks.create(connection, wanted, parent_ids, principal.identifier)
+        names = tasks.create(connection, wanted, parent_ids, principal.identifier, seed)
+        if seed is not None and len(names) < len(wanted):
+            # the same request, sent twice, was answered meanwhile
+            return _created_before(connection, seed, wanted, parents)
+        return names
 
 
 def query(database: Database, principal: Principal, scope: Scope, status: str | None) -> list[str]:
@@ -140,7 +156,9 @@ def set_priority(
     return [name if name in found else None for name in map(str, keys)]
 
 
-def set_status(database: Database, principal: Principal, keys: Sequence[ScopedKey], status: str) -> list[str | None]:
+def set_status(
+    database: Database, principal: Principal, keys: Sequence[ScopedKey], status: str, reason: str | None = None
+) -> list[str | None]:
     """Set Tasks ``waiting``, ``invalid`` or ``deleted``.
 
     A running Task that is set waiting runs again from its checkpoint; its present run is stopped. ``invalid`` and
@@ -160,14 +178,33 @@ def set_status(database: Database, principal: Principal, keys: Sequence[ScopedKe
     """
     new = TaskStatus.parse(status)
     check_user_settable(new)
+    check_reason(new, reason)
     writable = _writable(principal, keys)
     with database.transaction() as connection:
         found = tasks.find(connection, writable)
-        allowed = _set_status(connection, {row.id for row in found.values()}, new)
+        allowed = _set_status(connection, {row.id for row in found.values()}, new, reason)
     return [name if name in found and found[name].id in allowed else None for name in map(str, keys)]
 
 
-def _set_status(connection: Connection, task_ids: set[int], new: TaskStatus) -> set[int]:
+def _seed(principal: Principal, request: str) -> str:
+    """What the keys of a creation are made of: nobody's but this identity's."""
+    return sha256(json.dumps([principal.kind, principal.identifier, request]).encode()).hexdigest()
+
+
+def _created_before(
+    connection: Connection, seed: str, transformation_ids: Sequence[int], parents: Sequence[ScopedKey | None]
+) -> list[str]:
+    # one more than asked for, to tell a longer creation from this one
+    found = tasks.created(connection, seed, len(transformation_ids) + 1)
+    asked = zip(transformation_ids, (None if parent is None else parent.gufe_key for parent in parents), strict=True)
+    if [(row.transformation_id, row.extends) for row in found] != list(asked):
+        raise Conflict(
+            f"this {IDEMPOTENCY_KEY} was sent with another request; give every request its own", field=IDEMPOTENCY_KEY
+        )
+    return [row.name for row in found]
+
+
+def _set_status(connection: Connection, task_ids: set[int], new: TaskStatus, reason: str | None) -> set[int]:
     # the status is read after the lock; what was found before it may have changed
     sources = sources_of(new)
     if new is TaskStatus.waiting:
@@ -178,7 +215,7 @@ def _set_status(connection: Connection, task_ids: set[int], new: TaskStatus) -> 
         family = _lock_family(connection, task_ids)
         allowed = set(tasks.with_status(connection, task_ids, sources))
         cascade = family & set(tasks.with_descendants(connection, allowed))
-        changed = tasks.set_status(connection, cascade, new, sources)
+        changed = tasks.set_status(connection, cascade, new, sources, reason)
         actions.remove_everywhere(connection, changed)
     attempts.cancel_live(connection, changed, f"its Task was set {new}")
     queue.refresh(connection, changed)
@@ -194,6 +231,12 @@ def _lock_family(connection: Connection, task_ids: set[int]) -> set[int]:
         locked |= family
         family = set(tasks.with_descendants(connection, task_ids))
     return locked
+
+
+def check_transformation(key: ScopedKey) -> None:
+    """Raise `InvalidInput` unless `key` is of a Transformation."""
+    if key.qualname not in TRANSFORMATIONS:
+        raise InvalidInput(f"Got an unsupported `Transformation` type: {key.qualname}", field="transformations")
 
 
 def _parents(
@@ -228,18 +271,19 @@ def _check_extends(row: TaskRow, parent: ScopedKey, transformation: ScopedKey, t
         raise InvalidInput(f"{parent} extends a Transformation other than {transformation}", field="extends")
 
 
-def _accessible(principal: Principal, keys: Sequence[ScopedKey]) -> list[ScopedKey]:
+def accessible(principal: Principal, keys: Sequence[ScopedKey]) -> list[ScopedKey]:
+    """Those in scopes that the principal sees."""
     may = {scope: principal.may_access(scope) for scope in {key.scope for key in keys}}
     return [key for key in keys if may[key.scope]]
 
 
 def _writable(principal: Principal, keys: Sequence[ScopedKey]) -> list[ScopedKey]:
     """Those that are the principal's; `PermissionDenied` if it may only read one of them."""
-    accessible = _accessible(principal, keys)
-    principal.require_all((key.scope for key in accessible), Permission.write)
-    return accessible
+    found = accessible(principal, keys)
+    principal.require_all((key.scope for key in found), Permission.write)
+    return found
 
 
 def _find(database: Database, principal: Principal, keys: Sequence[ScopedKey]) -> dict[str, TaskRow]:
     with database.transaction() as connection:
-        return tasks.find(connection, _accessible(principal, keys))
+        return tasks.find(connection, accessible(principal, keys))

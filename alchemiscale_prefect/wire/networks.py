@@ -6,7 +6,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 
 from alchemiscale_prefect.domain.networks import NetworkState
-from alchemiscale_prefect.wire.fields import ScopedKeyText, ScopeField
+from alchemiscale_prefect.wire.fields import ScopedKeyField, ScopedKeyText, ScopeField
 
 
 class CreateNetwork(BaseModel):
@@ -14,9 +14,12 @@ class CreateNetwork(BaseModel):
 
     network: list[Any]
     scope: ScopeField
-    state: str = NetworkState.active.value
+    # without it that of the ancestor, or active
+    state: str | None = None
     # ours: without it the chain itself tells the major line
     gufe_version: str | None = Field(default=None, max_length=64)
+    # ours: the network that this one was extended from
+    ancestor: ScopedKeyField | None = None
 
 
 class SetNetworksState(BaseModel):

@@ -9,12 +9,21 @@ from alchemiscale_prefect.api.body import documented, json_body
 from alchemiscale_prefect.api.dependencies import ChemicalSystem, Network, QueriedScope, Task
 from alchemiscale_prefect.api.dependencies import Transformation as TransformationKey
 from alchemiscale_prefect.domain.keys import ScopedKey
-from alchemiscale_prefect.services import actions, networks, objects, results, status_counts, submission, tasks
+from alchemiscale_prefect.services import (
+    actions,
+    networks,
+    objects,
+    progress,
+    results,
+    status_counts,
+    submission,
+    tasks,
+)
 from alchemiscale_prefect.wire import networks as wire
 from alchemiscale_prefect.wire import paths
 from alchemiscale_prefect.wire.fields import ScopedKeyField
 from alchemiscale_prefect.wire.networks import Progress, TransformationEstimate
-from alchemiscale_prefect.wire.tasks import ActionTasks, Tasks, TaskWeights
+from alchemiscale_prefect.wire.tasks import ActionTasks, CancelTasks, TaskWeights
 
 router = APIRouter(tags=["networks"])
 
@@ -28,7 +37,9 @@ def create_network(
     body: Annotated[wire.CreateNetwork, Depends(json_body(wire.CreateNetwork))],
 ) -> ScopedKeyField:
     """Keep a network."""
-    return submission.create_network(database, principal, body.network, body.scope, body.state, body.gufe_version)
+    return submission.create_network(
+        database, principal, body.network, body.scope, body.state, body.gufe_version, body.ancestor
+    )
 
 
 @router.get(paths.NETWORKS)
@@ -50,7 +61,7 @@ def set_networks_state(
     body: Annotated[wire.SetNetworksState, Depends(json_body(wire.SetNetworksState))],
 ) -> list[str | None]:
     """Give each network its state."""
-    return networks.set_states(database, principal, _keys(body.networks), body.states)
+    return networks.set_states(database, principal, _keys(body.networks), body.states, stop_tasks=body.stop_tasks)
 
 
 @router.post(paths.NETWORKS_STATE_GET, openapi_extra=documented(wire.Networks))
@@ -127,7 +138,13 @@ def get_network_status(database: UserDatabase, principal: UserPrincipal, network
 @router.get(paths.NETWORK_PROGRESS)
 def get_network_progress(database: UserDatabase, principal: UserPrincipal, network: Network) -> Progress:
     """Tasks by status, and how far the running ones are."""
-    return status_counts.progress(database, principal, network)
+    return progress.of_network(database, principal, network)
+
+
+@router.get(paths.NETWORK_ANCESTORS)
+def get_network_ancestors(database: UserDatabase, principal: UserPrincipal, network: Network) -> list[str]:
+    """The networks that this one was extended from, the nearest first."""
+    return networks.ancestors(database, principal, network)
 
 
 @router.get(paths.TRANSFORMATIONS_ESTIMATES)
@@ -178,15 +195,15 @@ def action_tasks(
     return actions.action(database, principal, network, body.tasks, body.weight)
 
 
-@router.post(paths.NETWORK_TASKS_CANCEL, openapi_extra=documented(Tasks))
+@router.post(paths.NETWORK_TASKS_CANCEL, openapi_extra=documented(CancelTasks))
 def cancel_tasks(
     database: UserDatabase,
     principal: UserPrincipal,
     network: Network,
-    body: Annotated[Tasks, Depends(json_body(Tasks))],
+    body: Annotated[CancelTasks, Depends(json_body(CancelTasks))],
 ) -> list[str | None]:
     """Take Tasks off a network."""
-    return actions.cancel(database, principal, network, body.tasks)
+    return actions.cancel(database, principal, network, body.tasks, stop_tasks=body.stop_tasks)
 
 
 @router.get(paths.TRANSFORMATION_NETWORKS)

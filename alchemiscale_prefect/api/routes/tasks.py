@@ -6,11 +6,11 @@ from fastapi import APIRouter, Depends
 
 from alchemiscale_prefect.api.auth import UserDatabase, UserPrincipal
 from alchemiscale_prefect.api.body import documented, json_body
-from alchemiscale_prefect.api.dependencies import QueriedScope, Transformation
+from alchemiscale_prefect.api.dependencies import IdempotencyKey, QueriedScope, Transformation
 from alchemiscale_prefect.api.dependencies import Task as TaskKey
 from alchemiscale_prefect.domain.errors import InvalidInput
 from alchemiscale_prefect.domain.keys import ScopedKey
-from alchemiscale_prefect.services import actions, tasks
+from alchemiscale_prefect.services import actions, repeats, tasks
 from alchemiscale_prefect.wire import paths
 from alchemiscale_prefect.wire import tasks as wire
 
@@ -23,9 +23,12 @@ def create_tasks(
     principal: UserPrincipal,
     transformation: Transformation,
     body: Annotated[wire.CreateTasks, Depends(json_body(wire.CreateTasks))],
+    request: IdempotencyKey = None,
 ) -> list[str]:
     """New Tasks of one Transformation."""
-    return tasks.create(database, principal, [transformation] * body.count, [body.extends] * body.count)
+    return tasks.create(
+        database, principal, [transformation] * body.count, [body.extends] * body.count, request=request
+    )
 
 
 @router.post(paths.TRANSFORMATIONS_TASKS_CREATE, openapi_extra=documented(wire.CreateTransformationsTasks))
@@ -33,11 +36,25 @@ def create_transformations_tasks(
     database: UserDatabase,
     principal: UserPrincipal,
     body: Annotated[wire.CreateTransformationsTasks, Depends(json_body(wire.CreateTransformationsTasks))],
+    request: IdempotencyKey = None,
 ) -> list[str]:
     """One new Task for each entry."""
     extends = [ScopedKey.from_str(name) if name else None for name in body.extends or ()]
     keys = [ScopedKey.from_str(name) for name in body.transformations]
-    return tasks.create(database, principal, keys, extends)
+    return tasks.create(database, principal, keys, extends, request=request)
+
+
+@router.post(paths.TRANSFORMATIONS_TASKS_SET, openapi_extra=documented(wire.SetTransformationsTasks))
+def set_tasks(
+    database: UserDatabase,
+    principal: UserPrincipal,
+    body: Annotated[wire.SetTransformationsTasks, Depends(json_body(wire.SetTransformationsTasks))],
+) -> dict[str, wire.SetTasks]:
+    """Make the Tasks that Transformations lack."""
+    if (body.transformations is None) == (body.network is None):
+        raise InvalidInput("give either `transformations` or `network`", field="transformations")
+    of = body.transformations if body.network is None else body.network
+    return repeats.set_tasks(database, principal, of or [], body.count)
 
 
 @router.get(paths.TASKS)
@@ -99,7 +116,7 @@ def set_tasks_status(
     body: Annotated[wire.SetTasksStatus, Depends(json_body(wire.SetTasksStatus))],
 ) -> list[str | None]:
     """Set Tasks waiting, invalid or deleted."""
-    return tasks.set_status(database, principal, body.tasks, body.status)
+    return tasks.set_status(database, principal, body.tasks, body.status, body.reason)
 
 
 @router.post(paths.TASKS_PRIORITY_GET, openapi_extra=documented(wire.Tasks))

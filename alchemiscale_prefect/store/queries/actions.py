@@ -44,6 +44,14 @@ def remove(connection: Connection, network_id: int, task_ids: Collection[int]) -
     return set(rows.scalars())
 
 
+def remove_from_networks(connection: Connection, network_ids: Sequence[int], task_ids: Collection[int]) -> None:
+    """Take Tasks off several networks."""
+    connection.execute(
+        text("delete from action where network_id = any(:networks) and task_id = any(:tasks)"),
+        {"networks": list(network_ids), "tasks": list(task_ids)},
+    )
+
+
 def remove_everywhere(connection: Connection, task_ids: Collection[int]) -> None:
     """Take Tasks off every network."""
     connection.execute(text("delete from action where task_id = any(:tasks)"), {"tasks": list(task_ids)})
@@ -57,6 +65,24 @@ def unactioned(connection: Connection, task_ids: Collection[int]) -> list[int]:
             "and not exists (select 1 from action a where a.task_id = t.id)"
         ),
         {"tasks": list(task_ids)},
+    )
+    return list(rows.scalars())
+
+
+def of_networks_or_live(connection: Connection, network_ids: Sequence[int]) -> list[int]:
+    """Tasks that are actioned on these networks, or that have a live attempt and are on their Transformations."""
+    rows = connection.execute(
+        text(
+            """
+            select task_id from action where network_id = any(:networks)
+            union
+            select live.task_id from attempt live
+            join task t on t.id = live.task_id
+            join network_transformation link on link.transformation_id = t.transformation_id
+            where live.state in ('dispatched', 'running') and link.network_id = any(:networks)
+            """
+        ),
+        {"networks": list(network_ids)},
     )
     return list(rows.scalars())
 

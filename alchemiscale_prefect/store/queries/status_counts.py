@@ -111,20 +111,3 @@ def of_scopes(connection: Connection, scope_ids: Sequence[int], network_state: s
         {"scopes": list(scope_ids), "state": network_state},
     )
     return {row.status: row.tasks for row in rows}
-
-
-def units(connection: Connection, network_id: int) -> tuple[int, int]:
-    """ProtocolUnits done and in all, of the running Tasks on a network's Transformations."""
-    row = connection.execute(
-        text(
-            """
-            select coalesce(sum(a.units_done), 0) as done, coalesce(sum(a.units_total), 0) as total
-            from network_transformation link
-            join task t on t.transformation_id = link.transformation_id and t.status = 'running'
-            join attempt a on a.task_id = t.id and a.state = 'running'
-            where link.network_id = :network
-            """
-        ),
-        {"network": network_id},
-    ).one()
-    return int(row.done), int(row.total)

@@ -1,5 +1,6 @@
 """Tasks in the database. What changes them locks them first, with `store.queue.lock`, and refreshes the queue after."""
 
+import secrets
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
@@ -13,19 +14,33 @@ from alchemiscale_prefect.store.queries.objects import IN_SCOPE
 from alchemiscale_prefect.store.queries.scopes import NAME
 
 # ids are given in the order of the insertion, which is the order of the input
+_KEY = "'Task-' || left(encode(sha256(convert_to(:seed || ' ' || n, 'UTF8')), 'hex'), 32)"
+"""Of the `n`-th Task of a creation: the same for the same seed."""
+
 _CREATE = text(
     f"""
     with new as (
         insert into task (key, scope_id, transformation_id, extends_id, creator)
-        select 'Task-' || replace(cast(gen_random_uuid() as text), '-', ''),
-               tf.scope_id, tf.id, given.extends_id, :creator
+        select {_KEY}, tf.scope_id, tf.id, given.extends_id, :creator
         from unnest(:transformations, :extends) with ordinality as given(transformation_id, extends_id, n)
         join transformation tf on tf.id = given.transformation_id
         order by given.n
+        on conflict (key) do nothing
         returning id, key, scope_id)
     select new.key || '-' || {NAME} from new join scope s on s.id = new.scope_id order by new.id
     """  # noqa: S608  the interpolated text is a constant
 ).bindparams(bindparam("transformations", type_=ARRAY(BigInteger)), bindparam("extends", type_=ARRAY(BigInteger)))
+
+_CREATED = text(
+    f"""
+    select t.key || '-' || {NAME} as name, t.transformation_id, parent.key as extends
+    from generate_series(1, :count) as n
+    join task t on t.key = {_KEY}
+    join scope s on s.id = t.scope_id
+    left join task parent on parent.id = t.extends_id
+    order by n
+    """  # noqa: S608  the interpolated text is a constant
+)
 
 _DESCENDANTS = text(
     """
@@ -48,6 +63,15 @@ class TaskRow:
     priority: int
 
 
+@dataclass(frozen=True, slots=True)
+class CreatedTask:
+    """A Task as it was asked for: `name` is its ScopedKey, `extends` the key of the Task it extends."""
+
+    name: str
+    transformation_id: int
+    extends: str | None
+
+
 def find(connection: Connection, keys: Sequence[ScopedKey]) -> dict[str, TaskRow]:
     """Those of `keys` that are Tasks, by the ScopedKey as a string; a Task of another scope is none of them."""
     rows = connection.execute(
@@ -64,11 +88,52 @@ def find(connection: Connection, keys: Sequence[ScopedKey]) -> dict[str, TaskRow
 
 
 def create(
-    connection: Connection, transformation_ids: Sequence[int], extends_ids: Sequence[int | None], creator: str
+    connection: Connection,
+    transformation_ids: Sequence[int],
+    extends_ids: Sequence[int | None],
+    creator: str,
+    seed: str | None = None,
 ) -> list[str]:
-    """New waiting Tasks, one per entry, in this order; their ScopedKeys."""
+    """New waiting Tasks, one per entry, in this order; their ScopedKeys.
+
+    Parameters
+    ----------
+    seed
+        Their keys are made of it, and no Task is made a second time of the same one: see `created`. Default: a random
+        one.
+    """
     parameters = {"transformations": list(transformation_ids), "extends": list(extends_ids), "creator": creator}
-    return list(connection.execute(_CREATE, parameters).scalars())
+    return list(connection.execute(_CREATE, {**parameters, "seed": seed or secrets.token_hex()}).scalars())
+
+
+def created(connection: Connection, seed: str, count: int) -> list[CreatedTask]:
+    """Those of the first `count` Tasks of a creation with this seed that are there, in its order."""
+    rows = connection.execute(_CREATED, {"seed": seed, "count": count})
+    return [CreatedTask(row.name, row.transformation_id, row.extends) for row in rows]
+
+
+def lock_repeats(connection: Connection, transformation_ids: Sequence[int]) -> dict[int, list[str]]:
+    """Transformation id → own keys of its repeats, oldest first; who else asks waits until this transaction ends.
+
+    A repeat extends no other Task and is neither invalid nor deleted.
+    """
+    parameters = {"transformations": list(transformation_ids)}
+    # weaker than `for update`: whoever makes Tasks or networks of them goes on
+    connection.execute(
+        text("select id from transformation where id = any(:transformations) order by id for no key update"), parameters
+    )
+    # a statement of its own, which sees what was committed while the first one waited
+    rows = connection.execute(
+        text(
+            "select transformation_id, key from task where transformation_id = any(:transformations) "
+            "and extends_id is null and status not in ('invalid', 'deleted') order by id"
+        ),
+        parameters,
+    )
+    repeats: dict[int, list[str]] = {transformation_id: [] for transformation_id in transformation_ids}
+    for row in rows:
+        repeats[row.transformation_id].append(row.key)
+    return repeats
 
 
 def query(connection: Connection, scope_ids: Sequence[int], status: str | None) -> list[str]:
@@ -145,15 +210,24 @@ def with_status(connection: Connection, task_ids: Collection[int], statuses: Col
 
 
 def set_status(
-    connection: Connection, task_ids: Collection[int], status: TaskStatus, sources: Collection[TaskStatus]
+    connection: Connection,
+    task_ids: Collection[int],
+    status: TaskStatus,
+    sources: Collection[TaskStatus],
+    reason: str | None = None,
 ) -> list[int]:
-    """Give Tasks a status if theirs is one of `sources`; the ids of those that changed."""
+    """Give Tasks a status if theirs is one of `sources`, and the reason for it; the ids of those that changed."""
     rows = connection.execute(
         text(
-            "update task set status = :status, status_changed_at = now(), reason = null, losses = 0 "
+            "update task set status = :status, status_changed_at = now(), reason = :reason, losses = 0 "
             "where id = any(:tasks) and status = any(:sources) and status <> :status returning id"
         ),
-        {"tasks": list(task_ids), "status": status.value, "sources": [source.value for source in sources]},
+        {
+            "tasks": list(task_ids),
+            "status": status.value,
+            "sources": [source.value for source in sources],
+            "reason": reason,
+        },
     )
     return list(rows.scalars())
 

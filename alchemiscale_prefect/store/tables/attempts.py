@@ -48,6 +48,8 @@ attempt = Table(
     # two live executions of one Task cannot be written down
     Index("uq_attempt_live", "task_id", unique=True, postgresql_where=text(_LIVE)),
     Index("ix_attempt_pool_state", "pool", "state", postgresql_where=text(_LIVE)),
+    # what ran of late, for shares of the compute and for how fast a network goes
+    Index("ix_attempt_ended_at", "ended_at", postgresql_where=text("started_at is not null")),
     Index(
         "ix_attempt_unsettled",
         "pool",

@@ -81,15 +81,3 @@ def test_a_scope_or_state_that_is_none(client):
     refused(client.get("/scopes/*-a-b/status"), 422, "invalid_scope", "campaign")
     answer = client.get(f"/scopes/{SCOPE}/status", params={"network_state": "("})
     refused(answer, 400, "invalid_input", "network_state")
-
-
-def test_progress_counts_the_units_of_running_tasks(client, network, populated, chain, make_tasks, force):
-    (task,) = make_tasks(keys_of(chain, "Transformation")[1])
-    force(task, "running", "lost")
-    force(task, "running", "running")
-    answer = client.get(f"/networks/{network}/progress").json()
-    assert answer == {
-        "status": {"waiting": 2, "running": 2, "complete": 1, "error": 1},
-        "units_done": 4,
-        "units_total": 10,
-    }

@@ -103,6 +103,13 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("network_id", "task_id", "pattern_id", name=op.f("pk_restart_count")),
     )
     op.create_index("ix_restart_count_pattern_id", "restart_count", ["pattern_id"], unique=False)
+    op.create_index(
+        "ix_attempt_ended_at",
+        "attempt",
+        ["ended_at"],
+        unique=False,
+        postgresql_where=sa.text("started_at is not null"),
+    )
     op.add_column("identity", sa.Column("email", sa.Text(), nullable=True))
     op.add_column("identity", sa.Column("full_name", sa.Text(), nullable=True))
     op.add_column("identity", sa.Column("version", sa.Integer(), server_default=sa.text("1"), nullable=False))
