@@ -11,6 +11,7 @@ from alchemiscale_prefect.api import auth, errors
 from alchemiscale_prefect.api.routes import (
     chemicalsystems,
     compute,
+    copies,
     identities,
     network_details,
     networks,
@@ -31,6 +32,7 @@ AREAS = (
     scopes,
     networks,
     network_details,
+    copies,
     transformations,
     chemicalsystems,
     tasks,

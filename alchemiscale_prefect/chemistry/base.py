@@ -29,6 +29,7 @@ from alchemiscale_prefect.chemistry.versions import GUFE_LINE
 # The type checker reads the adapter's classes: gufe itself ships no types.
 if TYPE_CHECKING or GUFE_LINE == "0":
     from alchemiscale_prefect.chemistry.gufe04 import (
+        AlchemicalArchive,
         AngstromQuantity,
         BarQuantity,
         BaseForceFieldSettings,
@@ -53,6 +54,7 @@ if TYPE_CHECKING or GUFE_LINE == "0":
         specify_quantity_units,
     )
 else:
+    from gufe.archival import AlchemicalArchive
     from gufe.protocols import (
         Context,
         Protocol,
@@ -78,6 +80,7 @@ else:
     )
 
 __all__ = [
+    "AlchemicalArchive",
     "AlchemicalNetwork",
     "AngstromQuantity",
     "BarQuantity",

@@ -114,7 +114,7 @@ def parse(document: object, field: str = "network") -> KeyedChain:
         )
     entries: dict[str, Entry] = {}
     for position, item in enumerate(document):
-        entry = _entry(item, position, field)
+        entry = _entry(item, f"`{field}`[{position}]", field)
         known = entries.get(entry.key)
         if known is None:
             entries[entry.key] = entry
@@ -127,8 +127,18 @@ def parse(document: object, field: str = "network") -> KeyedChain:
     return chain
 
 
-def _entry(item: object, position: int, field: str) -> Entry:
-    where = f"`{field}`[{position}]"
+def parse_entry(item: object, field: str = "network") -> Entry:
+    """Check a single ``[key, keyed_dict]`` pair. What it refers to is the caller's to check.
+
+    Raises
+    ------
+    InvalidKeyedChain
+        See `parse`.
+    """
+    return _entry(item, f"`{field}`", field)
+
+
+def _entry(item: object, where: str, field: str) -> Entry:
     if not isinstance(item, Sequence) or isinstance(item, str | bytes) or len(item) != 2:
         raise InvalidKeyedChain(f"{where} must be a [key, keyed dict] pair", field=field)
     key, content = item

@@ -50,13 +50,25 @@ def read_network(chain: KeyedChain, field: str = "network") -> NetworkContent:
         Protocol, or a Transformation goes from a ChemicalSystem to itself.
     """
     root = chain.root
-    if root.qualname != NETWORK:
-        raise InvalidKeyedChain(f"`{field}` is the chain of a {root.qualname}, not of an {NETWORK}", field=field)
-    edges = tuple(_transformation(chain, key, field) for key in _keys(root, "edges", field))
-    nodes = dict.fromkeys(_keys(root, "nodes", field))
+    node_keys, edge_keys = read_members(root, field)
+    edges = tuple(_transformation(chain, key, field) for key in edge_keys)
+    nodes = dict.fromkeys(node_keys)
     for edge in edges:
         nodes.update({edge.state_a: None, edge.state_b: None})
     return NetworkContent(root.key, root.name, tuple(nodes), edges)
+
+
+def read_members(network: Entry, field: str = "network") -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Keys of the nodes, and of the edges, that an AlchemicalNetwork names itself.
+
+    Raises
+    ------
+    InvalidKeyedChain
+        It is something else, or a node or edge is not a reference.
+    """
+    if network.qualname != NETWORK:
+        raise InvalidKeyedChain(f"`{field}` is the chain of a {network.qualname}, not of an {NETWORK}", field=field)
+    return _keys(network, "nodes", field), _keys(network, "edges", field)
 
 
 def _keys(entry: Entry, name: str, field: str) -> tuple[str, ...]:

@@ -7,14 +7,15 @@ from typing import Any, Self
 
 from alchemiscale_prefect.domain.errors import InvalidInput
 from alchemiscale_prefect.sdk.actions import Actions
+from alchemiscale_prefect.sdk.archives import Archives
 from alchemiscale_prefect.sdk.cache import DiskCache
 from alchemiscale_prefect.sdk.chemicalsystems import ChemicalSystems
 from alchemiscale_prefect.sdk.content import ContentReader
+from alchemiscale_prefect.sdk.copies import Copies
 from alchemiscale_prefect.sdk.credentials import find_credentials
 from alchemiscale_prefect.sdk.history import History
 from alchemiscale_prefect.sdk.network_details import NetworksDetails
 from alchemiscale_prefect.sdk.networks import Networks
-from alchemiscale_prefect.sdk.results import Results
 from alchemiscale_prefect.sdk.retries import RetryPolicy
 from alchemiscale_prefect.sdk.scopes import Scopes
 from alchemiscale_prefect.sdk.status import Status
@@ -29,7 +30,18 @@ CACHE_FOLDER = "alchemiscale-prefect-1"
 
 
 class AlchemiscaleClient(
-    Scopes, Networks, NetworksDetails, Transformations, ChemicalSystems, Tasks, Actions, Status, Results, History, Watch
+    Scopes,
+    Networks,
+    NetworksDetails,
+    Transformations,
+    ChemicalSystems,
+    Tasks,
+    Actions,
+    Status,
+    Archives,
+    Copies,
+    History,
+    Watch,
 ):
     """Submit AlchemicalNetworks, have their Tasks run, and get the free energies.
 

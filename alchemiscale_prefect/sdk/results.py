@@ -41,6 +41,13 @@ class ResultFormat(StrEnum):
 _Format = ResultFormat | Literal["ProtocolResult", "ProtocolResults", "ProtocolDAGResults"]
 
 
+class Route(StrEnum):
+    """The two kinds of results, as they stand in the API's paths."""
+
+    results = "results"
+    failures = "failures"
+
+
 class Results(Area):
     """Results of Tasks, Transformations and networks. They stay with the Task, whatever its status is now.
 
@@ -84,7 +91,7 @@ class Results(Area):
         wanted = _wanted(return_as, return_protocoldagresults)
         key = as_scoped_key(transformation, "transformation")
         listing = paths.fill(paths.TRANSFORMATION_RESULTS, transformation=key)
-        results = self._listed_results(listing, key, _Route.results, visualize)
+        results = self._listed_results(listing, key, Route.results, visualize)
         return _shaped(results, wanted, partial(self._transformation, key, compress))
 
     def get_transformation_failures(
@@ -109,7 +116,7 @@ class Results(Area):
         """
         key = as_scoped_key(transformation, "transformation")
         listing = paths.fill(paths.TRANSFORMATION_FAILURES, transformation=key)
-        return self._listed_results(listing, key, _Route.failures, visualize)
+        return self._listed_results(listing, key, Route.failures, visualize)
 
     def get_task_results(
         self,
@@ -135,7 +142,7 @@ class Results(Area):
         AlchemiscaleClientError
             There is no such Task.
         """
-        return self._task_results(paths.TASK_RESULTS, as_scoped_key(task, "task"), _Route.results, visualize)
+        return self._task_results(paths.TASK_RESULTS, as_scoped_key(task, "task"), Route.results, visualize)
 
     def get_task_failures(
         self,
@@ -162,7 +169,7 @@ class Results(Area):
             There is no such Task.
         """
         key = as_scoped_key(task, "task")
-        return self._task_results(paths.TASK_FAILURES, key, _Route.failures, visualize)
+        return self._task_results(paths.TASK_FAILURES, key, Route.failures, visualize)
 
     def get_network_results(
         self,
@@ -200,7 +207,7 @@ class Results(Area):
 
         return {
             key: _shaped(results, wanted, partial(self._transformation, key, compress))
-            for key, results in self._network_results(network, _Route.results, visualize, with_results)
+            for key, results in self._network_results(network, Route.results, visualize, with_results)
         }
 
     def get_network_failures(
@@ -223,7 +230,7 @@ class Results(Area):
         dict of ScopedKey to list of ProtocolDAGResult
             Every Transformation of the network is in it.
         """
-        return dict(self._network_results(network, _Route.failures, visualize))
+        return dict(self._network_results(network, Route.failures, visualize))
 
     def get_network_estimates(self, network: ScopedKey | str) -> list[TransformationEstimate]:
         """Estimates of a network as they were recorded with the results: no result is fetched.
@@ -249,14 +256,12 @@ class Results(Area):
         )
         return found
 
-    def _task_results(
-        self, listing: str, task: ScopedKey, route: "_Route", visualize: bool
-    ) -> "list[ProtocolDAGResult]":
+    def _task_results(self, listing: str, task: ScopedKey, route: Route, visualize: bool) -> "list[ProtocolDAGResult]":
         transformation = ScopedKey.from_str(self._get(paths.fill(paths.TASK_TRANSFORMATION, task=task)))
         return self._listed_results(paths.fill(listing, task=task), transformation, route, visualize)
 
     def _listed_results(
-        self, listing: str, transformation: ScopedKey, route: "_Route", visualize: bool
+        self, listing: str, transformation: ScopedKey, route: Route, visualize: bool
     ) -> "list[ProtocolDAGResult]":
         """The results that the API lists at `listing`, fetched several at once."""
         references = self._get_keys(listing)
@@ -272,7 +277,7 @@ class Results(Area):
     def _network_results(
         self,
         network: ScopedKey | str,
-        route: "_Route",
+        route: Route,
         visualize: bool,
         with_results: Callable[[ScopedKey], None] = lambda _: None,
     ) -> "Iterator[tuple[ScopedKey, list[ProtocolDAGResult]]]":
@@ -282,7 +287,7 @@ class Results(Area):
         """
         key = as_scoped_key(network, "network")
         transformations = self._get_keys(paths.fill(paths.NETWORK_TRANSFORMATIONS, network=key))
-        listing = paths.TRANSFORMATION_RESULTS if route is _Route.results else paths.TRANSFORMATION_FAILURES
+        listing = paths.TRANSFORMATION_RESULTS if route is Route.results else paths.TRANSFORMATION_FAILURES
 
         def fetch(transformation: ScopedKey) -> list[Content]:
             references = self._get_keys(paths.fill(listing, transformation=transformation))
@@ -297,7 +302,7 @@ class Results(Area):
                 yield transformation, [self._contents.decode(content) for content in contents]
                 advance()
 
-    def _result(self, transformation: ScopedKey, reference: ScopedKey, route: "_Route") -> Content:
+    def _result(self, transformation: ScopedKey, reference: ScopedKey, route: Route) -> Content:
         path = paths.fill(paths.PROTOCOL_DAG_RESULT, transformation=transformation, route=route, result=reference)
 
         def fetch() -> bytes:
@@ -306,11 +311,6 @@ class Results(Area):
             return self._transport.request("GET", path, headers=headers).content
 
         return self._contents.read(reference, fetch)
-
-
-class _Route(StrEnum):
-    results = "results"
-    failures = "failures"
 
 
 def _wanted(return_as: str, return_protocoldagresults: bool | None) -> ResultFormat:

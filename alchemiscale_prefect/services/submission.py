@@ -11,6 +11,7 @@ from alchemiscale_prefect.domain.keys import InvalidGufeKey, ScopedKey, check_gu
 from alchemiscale_prefect.domain.network_content import NetworkContent, read_network
 from alchemiscale_prefect.domain.networks import NetworkState
 from alchemiscale_prefect.domain.scopes import Scope
+from alchemiscale_prefect.services.networks import require_network
 from alchemiscale_prefect.store.database import Database
 from alchemiscale_prefect.store.queries import networks, objects, scopes
 from alchemiscale_prefect.store.queries.objects import NewObject
@@ -25,8 +26,9 @@ def create_network(
     principal: Principal,
     document: object,
     scope: Scope,
-    state: str = NetworkState.active,
+    state: str | None = None,
     gufe_version: str | None = None,
+    ancestor: ScopedKey | None = None,
 ) -> ScopedKey:
     """Keep an AlchemicalNetwork in a scope.
 
@@ -40,9 +42,11 @@ def create_network(
     scope
         Specific.
     state
-        Of a new network.
+        Of a new network; by default its ancestor's, or ``active``.
     gufe_version
         Who wrote the chain; without it the chain tells the major line.
+    ancestor
+        The network of this scope that a new one was extended from, and takes its weight over from.
 
     Returns
     -------
@@ -57,24 +61,43 @@ def create_network(
         A key stands in the scope with other content.
     GufeVersionConflict
         The scope holds objects of another gufe major line.
+    NotFound
+        There is no such ancestor.
     """
-    if not scope.specific():
-        raise InvalidScope(f"`scope` '{scope}' contains wildcards ('*'); `scope` must be *specific*", field="scope")
-    principal.require(scope, Permission.write)
-    network_state = NetworkState.parse(state)
+    check_target(principal, scope)
+    if state is None and ancestor is None:
+        state = NetworkState.active
+    network_state = None if state is None else NetworkState.parse(state)
+    if ancestor is not None and ancestor.scope != scope:
+        raise InvalidInput(f"`ancestor` {ancestor} must be in the scope of the network, {scope}", field="ancestor")
     chain = keyed_chains.parse(document)
     content = read_network(chain)
-    line = _line(chain, gufe_version)
+    line = gufe_line(chain, gufe_version)
     new_objects = tuple(_prepared(chain, content))
     with database.transaction() as connection:
         scope_id = scopes.enter(connection, scope, line)
         ids = objects.store(connection, scope, scope_id, new_objects, gufe_version or line)
         in_order = {entry.key: ids[entry.key] for entry in chain.entries}
-        networks.insert(connection, scope_id, content, in_order, network_state, principal.identifier)
+        ancestor_id = None if ancestor is None else require_network(connection, ancestor, "ancestor")
+        networks.insert(connection, scope_id, content, in_order, network_state, principal.identifier, ancestor_id)
     return ScopedKey.of(content.key, scope)
 
 
-def _line(chain: KeyedChain, gufe_version: str | None) -> str:
+def check_target(principal: Principal, scope: Scope) -> None:
+    """Raise unless `scope` is one that the principal may put networks in."""
+    if not scope.specific():
+        raise InvalidScope(f"`scope` '{scope}' contains wildcards ('*'); `scope` must be *specific*", field="scope")
+    principal.require(scope, Permission.write)
+
+
+def gufe_line(chain: KeyedChain, gufe_version: str | None) -> str:
+    """The major line of the gufe that wrote `chain`: `gufe_version`'s, or what the chain tells.
+
+    Raises
+    ------
+    InvalidInput
+        `gufe_version` is none, or is not what the chain was written by.
+    """
     if gufe_version is None:
         return chain.gufe_line
     match = _GUFE_VERSION.fullmatch(gufe_version)
@@ -93,17 +116,22 @@ def _prepared(chain: KeyedChain, content: NetworkContent) -> Iterator[NewObject]
     # these are found by key and by name, so both must be storable as they are
     named = {content.key, *content.chemical_systems, *(edge.key for edge in content.transformations)}
     for entry in chain.entries:
-        if entry.key in named:
-            _check_key(entry)
-        name = entry.name
-        if name is not None and (len(name) > MAX_NAME or "\0" in name):
-            if entry.key in named:
-                raise InvalidKeyedChain(
-                    f"`network`: the name of {entry.key} must have at most {MAX_NAME} characters and no NUL",
-                    field="network",
-                )
-            name = None
-        yield NewObject(entry.key, entry.qualname, entry.module, name, entry.text, entry.digest, entry.references)
+        yield new_object(entry, named=entry.key in named)
+
+
+def new_object(entry: Entry, *, named: bool) -> NewObject:
+    """An entry as it is kept; `InvalidKeyedChain` if it is to be found by its name or key, and these will not do."""
+    if named:
+        _check_key(entry)
+    name = entry.name
+    if name is not None and (len(name) > MAX_NAME or "\0" in name):
+        if named:
+            raise InvalidKeyedChain(
+                f"`network`: the name of {entry.key} must have at most {MAX_NAME} characters and no NUL",
+                field="network",
+            )
+        name = None
+    return NewObject(entry.key, entry.qualname, entry.module, name, entry.text, entry.digest, entry.references)
 
 
 def _check_key(entry: Entry) -> None:

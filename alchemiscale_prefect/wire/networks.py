@@ -5,7 +5,6 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from alchemiscale_prefect.domain.networks import NetworkState
 from alchemiscale_prefect.wire.fields import ScopedKeyField, ScopedKeyText, ScopeField
 
 

@@ -19,8 +19,6 @@ NOT_YET = frozenset(
     {
         "add_task_restart_patterns",
         "clear_task_restart_patterns",
-        "get_network_archive",
-        "get_network_archives",
         "get_network_strategy",
         "get_network_strategy_state",
         "get_network_strategy_status",
@@ -36,6 +34,9 @@ NOT_YET = frozenset(
 OURS = frozenset(
     {
         "close",
+        "copy_network",
+        "extend_network",
+        "get_network_ancestors",
         "get_network_estimates",
         "get_network_progress",
         "get_networks_details",
@@ -44,6 +45,8 @@ OURS = frozenset(
         "get_task_tracebacks",
         "get_tasks_details",
         "get_tasks_progress",
+        "merge_networks",
+        "merge_scopes",
         "set_tasks",
         "watch",
     }

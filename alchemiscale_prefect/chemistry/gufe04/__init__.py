@@ -2,14 +2,15 @@
 
 PyPI has gufe 0.4 alone, so laptops and CI run on it. Two kinds of things stand here:
 
-- :mod:`.settings` and :mod:`.protocols`: classes that 0.4 lacks or has otherwise. They subclass 0.4's, so they are
-  gufe objects in every respect; :mod:`alchemiscale_prefect.chemistry.base` exports them;
+- :mod:`.settings`, :mod:`.protocols` and :mod:`.archival`: classes that 0.4 lacks or has otherwise. They subclass
+  0.4's, so they are gufe objects in every respect; :mod:`alchemiscale_prefect.chemistry.base` exports them;
 - :mod:`.patches` (with :mod:`.codecs`): changes to 0.4's own classes, made when this package is imported.
 
-Not bridged, because 0.4 has nothing to build on: LigandAtomMapping, LigandNetwork, AlchemicalArchive,
+Not bridged, because 0.4 has nothing to build on: LigandAtomMapping, LigandNetwork,
 ``Transformation.metadata``, serialization migrations and pickling.
 """
 
+from alchemiscale_prefect.chemistry.gufe04.archival import AlchemicalArchive
 from alchemiscale_prefect.chemistry.gufe04.patches import apply, content_token
 from alchemiscale_prefect.chemistry.gufe04.protocols import (
     Context,
@@ -41,6 +42,7 @@ from alchemiscale_prefect.chemistry.gufe04.settings import (
 apply()
 
 __all__ = [
+    "AlchemicalArchive",
     "AngstromQuantity",
     "BarQuantity",
     "BaseForceFieldSettings",

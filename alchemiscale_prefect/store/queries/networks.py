@@ -8,6 +8,7 @@ from sqlalchemy.types import BigInteger, Boolean, Double, Text
 
 from alchemiscale_prefect.domain.keys import ScopedKey
 from alchemiscale_prefect.domain.network_content import NetworkContent
+from alchemiscale_prefect.domain.tasks import DEFAULT_WEIGHT
 from alchemiscale_prefect.store.queries.objects import IN_SCOPE
 from alchemiscale_prefect.store.queries.scopes import NAME
 
@@ -29,8 +30,13 @@ _TRANSFORMATIONS = text(
 )
 
 _NETWORK = text(
-    "insert into network (id, scope_id, state, chain, creator) values (:id, :scope, :state, :chain, :creator) "
-    "on conflict (id) do nothing returning id"
+    """
+    insert into network (id, scope_id, state, weight, chain, creator, ancestor_id)
+    select :id, :scope, coalesce(cast(:state as text), ancestor.state), coalesce(ancestor.weight, :weight), :chain,
+           :creator, ancestor.id
+    from (select cast(:ancestor as bigint) as id) given left join network ancestor on ancestor.id = given.id
+    on conflict (id) do nothing returning id
+    """
 ).bindparams(bindparam("chain", type_=ARRAY(BigInteger)))
 
 _EDGES = text(
@@ -51,7 +57,13 @@ _SET_WEIGHTS = text(
 
 
 def insert(
-    connection: Connection, scope_id: int, content: NetworkContent, ids: Mapping[str, int], state: str, creator: str
+    connection: Connection,
+    scope_id: int,
+    content: NetworkContent,
+    ids: Mapping[str, int],
+    state: str | None,
+    creator: str,
+    ancestor_id: int | None = None,
 ) -> None:
     """Keep a network whose objects are stored; one that is there stays as it is, state and weight included.
 
@@ -59,6 +71,8 @@ def insert(
     ----------
     ids
         The id of every object of its keyed chain, in the order of the chain.
+    state, ancestor_id
+        See `link`.
     """
     systems = [ids[key] for key in content.chemical_systems]
     edges = content.transformations
@@ -75,14 +89,46 @@ def insert(
             "non": [edge.non_transformation for edge in edges],
         },
     )
-    network_id = ids[content.key]
+    link(connection, scope_id, list(ids.values()), edge_ids, systems, state, creator, ancestor_id)
+
+
+def link(
+    connection: Connection,
+    scope_id: int,
+    chain: Sequence[int],
+    transformation_ids: Sequence[int],
+    chemical_system_ids: Sequence[int],
+    state: str | None,
+    creator: str,
+    ancestor_id: int | None = None,
+) -> None:
+    """Make a network of ChemicalSystems and Transformations of its scope; one that is there stays as it is.
+
+    Parameters
+    ----------
+    chain
+        Ids of its objects, dependencies first; its own is the last.
+    state
+        ``None`` for its ancestor's.
+    ancestor_id
+        The network it was extended from, whose weight it takes over.
+    """
+    network_id = chain[-1]
     new = connection.execute(
         _NETWORK,
-        {"id": network_id, "scope": scope_id, "state": state, "chain": list(ids.values()), "creator": creator},
+        {
+            "id": network_id,
+            "scope": scope_id,
+            "state": state,
+            "weight": DEFAULT_WEIGHT,
+            "chain": list(chain),
+            "creator": creator,
+            "ancestor": ancestor_id,
+        },
     ).one_or_none()
     if new is not None:
-        connection.execute(_EDGES, {"id": network_id, "ids": edge_ids})
-        connection.execute(_NODES, {"id": network_id, "ids": systems})
+        connection.execute(_EDGES, {"id": network_id, "ids": list(transformation_ids)})
+        connection.execute(_NODES, {"id": network_id, "ids": list(chemical_system_ids)})
 
 
 def query(connection: Connection, scope_ids: Sequence[int], name: str | None, state: str | None) -> list[str]:
@@ -132,6 +178,24 @@ def of_task(connection: Connection, task: ScopedKey) -> list[str]:
         """  # noqa: S608  the interpolated text is a constant
     )
     return list(connection.execute(statement, task.to_dict()).scalars())
+
+
+def ancestors(connection: Connection, network_id: int) -> list[str]:
+    """Keys of the network that a network was extended from, of the one that this was extended from, and so on."""
+    rows = connection.execute(
+        text(
+            """
+            with recursive line(id, n) as (
+                select ancestor_id, 1 from network where id = :network and ancestor_id is not null
+                union all
+                select network.ancestor_id, line.n + 1
+                from line join network on network.id = line.id where network.ancestor_id is not null)
+            select o.key from line join gufe_object o on o.id = line.id order by line.n
+            """
+        ),
+        {"network": network_id},
+    )
+    return list(rows.scalars())
 
 
 def states(connection: Connection, ids: Sequence[int]) -> dict[int, str]:

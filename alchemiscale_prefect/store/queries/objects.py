@@ -149,7 +149,12 @@ def chain(connection: Connection, object_id: int) -> bytes:
 
 
 def store(
-    connection: Connection, scope: Scope, scope_id: int, objects: Sequence[NewObject], gufe_version: str
+    connection: Connection,
+    scope: Scope,
+    scope_id: int,
+    objects: Sequence[NewObject],
+    gufe_version: str,
+    stored: Mapping[str, int] | None = None,
 ) -> dict[str, int]:
     """Keep a chain's objects; those that the scope has already are left as they are.
 
@@ -159,25 +164,32 @@ def store(
     ----------
     objects
         Dependencies first, each once.
+    stored
+        Ids of what they refer to and is not among them.
 
     Returns
     -------
     dict
-        The id of each by its key.
+        The id of each, and of each in `stored`, by its key.
 
     Raises
     ------
     ContentConflict
         A key stands in the scope with other content.
     """
-    ids = _known(connection, scope, scope_id, objects)
+    ids = {**(stored or {}), **_known(connection, scope, scope_id, objects)}
     new = [obj for obj in objects if obj.key not in ids]
     if new:
         # the ids first, so that the objects can be written with those they refer to
-        fresh = connection.execute(_NEXT_IDS, {"count": len(new)}).scalars()
+        fresh = next_ids(connection, len(new))
         ids.update((obj.key, object_id) for obj, object_id in zip(new, fresh, strict=True))
         copy_rows(connection, "gufe_object", _COLUMNS, _rows(scope_id, new, ids, gufe_version))
     return ids
+
+
+def next_ids(connection: Connection, count: int) -> list[int]:
+    """Ids for so many new objects, ascending."""
+    return sorted(connection.execute(_NEXT_IDS, {"count": count}).scalars())
 
 
 def _known(connection: Connection, scope: Scope, scope_id: int, objects: Sequence[NewObject]) -> dict[str, int]:
