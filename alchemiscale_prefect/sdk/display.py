@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from rich.progress import ProgressColumn
 
 _RED, _BLUE = "#ff073a", "#1793d0"
-_STATUS_STYLES = {
+STATUS_STYLES = {
     "complete": "green",
     "running": "orange3",
     "waiting": _BLUE,
@@ -57,7 +57,7 @@ def print_status(counts: Mapping[str, int], title: str) -> None:
     table = Table(title=title, title_justify="left", expand=True)
     table.add_column("status", justify="left", no_wrap=True)
     table.add_column("count", justify="right")
-    for status, style in _STATUS_STYLES.items():
+    for status, style in STATUS_STYLES.items():
         table.add_row(status, str(counts.get(status, 0)), style=style)
     Console().print(table)
 

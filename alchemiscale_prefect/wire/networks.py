@@ -5,6 +5,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from alchemiscale_prefect.domain.tasks import TaskStatus
 from alchemiscale_prefect.wire.fields import ScopedKeyField, ScopedKeyText, ScopeField
 
 
@@ -101,6 +102,11 @@ class Progress(BaseModel):
     completed: int = 0
     mean_seconds: float | None = None
     window_seconds: float = 0.0
+
+    @property
+    def done(self) -> bool:
+        """Whether no Task runs, and none waits that is actioned on this network."""
+        return not self.waiting and not self.status.get(TaskStatus.running)
 
 
 class TransformationEstimate(BaseModel):
