@@ -16,6 +16,7 @@ from alchemiscale_prefect.sdk.credentials import find_credentials
 from alchemiscale_prefect.sdk.history import History
 from alchemiscale_prefect.sdk.network_details import NetworksDetails
 from alchemiscale_prefect.sdk.networks import Networks
+from alchemiscale_prefect.sdk.restarts import Restarts
 from alchemiscale_prefect.sdk.retries import RetryPolicy
 from alchemiscale_prefect.sdk.scopes import Scopes
 from alchemiscale_prefect.sdk.status import Status
@@ -33,6 +34,7 @@ class AlchemiscaleClient(
     Scopes,
     Networks,
     NetworksDetails,
+    Restarts,
     Transformations,
     ChemicalSystems,
     Tasks,

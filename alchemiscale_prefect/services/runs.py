@@ -13,7 +13,9 @@ from alchemiscale_prefect.domain.access import Permission, Principal
 from alchemiscale_prefect.domain.attempts import AttemptId, AttemptState
 from alchemiscale_prefect.domain.errors import AttemptVoid, InvalidInput, NotFound
 from alchemiscale_prefect.domain.keys import ScopedKey, check_gufe_key
+from alchemiscale_prefect.domain.restarts import searched_text
 from alchemiscale_prefect.domain.tasks import TaskStatus
+from alchemiscale_prefect.services import restarts
 from alchemiscale_prefect.store.database import Connection, Database
 from alchemiscale_prefect.store.objects.port import ObjectStore
 from alchemiscale_prefect.store.queries import attempts, checkpoints, objects, results
@@ -165,7 +167,7 @@ def store_result(
 
 
 def finish(database: Database, store: ObjectStore, principal: Principal, run: Run, body: wire.Finish) -> wire.Finished:
-    """Record the outcome and the Task's new status in one transaction.
+    """Record the outcome, the Task's new status, and what restart patterns make of a failure, in one transaction.
 
     Saying it again, after the answer to the first time was lost, gives the same answer.
 
@@ -178,6 +180,8 @@ def finish(database: Database, store: ObjectStore, principal: Principal, run: Ru
     """
     principal.require(run.task.scope, Permission.write)
     size = _stored_size(database, store, run, body)
+    texts = [searched_text(item.traceback, item.exception) for item in body.tracebacks]
+    matches = None if body.ok or body.result is None else restarts.look_ahead(database, run.task, texts)
     stale: list[str] = []
     with database.transaction() as connection:
         held = _hold(connection, run, _FINISHING)
@@ -191,6 +195,8 @@ def finish(database: Database, store: ObjectStore, principal: Principal, run: Ru
             raise InvalidInput("`ok` without a `result`; store the ProtocolDAGResult first", field="result")
         attempts.end(connection, held, AttemptState.complete if body.ok else AttemptState.error, body.reason)
         attempts.finish_task(connection, held, ok=body.ok, reason=body.reason)
+        if matches is not None:
+            restarts.resolve(connection, [held.task_id], matches)
         stale = checkpoints.drop(connection, held.task_id)
     store.delete(stale)
     return _finished(run, body.ok, key)

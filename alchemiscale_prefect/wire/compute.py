@@ -2,6 +2,8 @@
 
 from pydantic import BaseModel, Field
 
+from alchemiscale_prefect.wire.fields import StorableText
+
 LEASE_OWNER = "alchemiscale-lease-owner"
 """Header that carries the lease owner, ``<flow run id>/<run count>/<process>``, with every write of an attempt."""
 
@@ -89,9 +91,9 @@ class UnitTraceback(BaseModel):
 
     failure_key: str
     source_key: str
-    name: str | None
-    exception: str
-    traceback: str
+    name: StorableText | None
+    exception: StorableText
+    traceback: StorableText
 
 
 class Finish(BaseModel):
@@ -107,11 +109,11 @@ class Finish(BaseModel):
     uncertainty: float | None = None
     units: str | None = None
     tracebacks: list[UnitTraceback] = []
-    reason: str | None = None
+    reason: StorableText | None = None
 
 
 class Finished(BaseModel):
-    """The Task's status after ``finish``, and the key of the stored result."""
+    """The status that the attempt gave its Task, which a restart pattern may set waiting at once; the result's key."""
 
     status: str
     result: str | None
@@ -120,4 +122,4 @@ class Finished(BaseModel):
 class Release(BaseModel):
     """``release``: the run stops early (a termination signal); the attempt is lost at once, its checkpoint kept."""
 
-    reason: str = Field(max_length=2000)
+    reason: StorableText = Field(max_length=2000)

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, PlainSerializer, WithJsonSchema
 
 from alchemiscale_prefect.domain.keys import ScopedKey
 from alchemiscale_prefect.domain.scopes import Scope
@@ -17,6 +17,13 @@ def _scope(value: Any) -> Scope:
         return value
     return Scope.from_str(value) if isinstance(value, str) else Scope.from_dict(value)
 
+
+def _storable(value: str) -> str:
+    return value.encode(errors="backslashreplace").decode().replace("\0", "\\x00")
+
+
+StorableText = Annotated[str, AfterValidator(_storable)]
+"""Text of what went wrong; what Postgres cannot hold of it (NUL, halves of surrogate pairs) becomes an escape."""
 
 _KEY_SCHEMA = {
     "anyOf": [

@@ -17,16 +17,11 @@ from alchemiscale_prefect import AlchemiscaleClient, NetworkStateEnum, ResultFor
 
 NOT_YET = frozenset(
     {
-        "add_task_restart_patterns",
-        "clear_task_restart_patterns",
         "get_network_strategy",
         "get_network_strategy_state",
         "get_network_strategy_status",
-        "get_task_restart_patterns",
-        "remove_task_restart_patterns",
         "set_network_strategy",
         "set_network_strategy_awake",
-        "set_task_restart_patterns_allowed_restarts",
     }
 )
 """Methods of alchemiscale's client that this one does not have yet. Whoever adds one takes it off this list."""
@@ -40,6 +35,7 @@ OURS = frozenset(
         "get_network_estimates",
         "get_network_progress",
         "get_networks_details",
+        "get_networks_task_restart_patterns",
         "get_scope_compute_share",
         "get_task_history",
         "get_task_tracebacks",
