@@ -1,5 +1,6 @@
 """A real API server in a process of its own, on an embedded Postgres, for as long as a benchmark needs it."""
 
+import json
 import os
 import secrets
 import socket
@@ -11,16 +12,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 
-from alchemiscale_prefect.domain.access import IdentityKind
+from alchemiscale_prefect.domain.access import IdentityKind, Principal
 from alchemiscale_prefect.domain.scopes import Scope
 from alchemiscale_prefect.services import identities
 from alchemiscale_prefect.store import schema
 from alchemiscale_prefect.store.database import Database
 from alchemiscale_prefect.store.embedded import EmbeddedPostgres
 from alchemiscale_prefect.wire import paths
+from benchmarks.bare_api import EMPTY
 
 START_SECONDS = 60.0
 
@@ -55,8 +58,27 @@ def api_process() -> Iterator[ApiProcess]:
 def _prepare(server: ApiProcess) -> None:
     database = Database(server.database_url)
     schema.upgrade(database)
-    identities.create(database, IdentityKind.user, server.identifier, server.key, [Scope()])
+    identities.create(database, Principal.operating(), IdentityKind.user, server.identifier, server.key, [Scope()])
     database.close()
+
+
+@contextmanager
+def bare_process(server: ApiProcess, recorded: dict[str, Any]) -> Iterator[httpx.Client]:
+    """`benchmarks.bare_api` on the same Postgres, and a client of it."""
+    with tempfile.TemporaryDirectory(prefix="alch-bench-") as folder:
+        file = Path(folder) / "recorded.json"
+        file.write_text(json.dumps(recorded))
+        url = f"http://127.0.0.1:{_free_port()}"
+        database_url = server.database_url.replace("+psycopg", "")
+        command = [sys.executable, "-m", "benchmarks.bare_api", url.rpartition(":")[2], database_url, str(file)]
+        process = subprocess.Popen(command)
+        try:
+            _wait_until_up(url + EMPTY, process)
+            with httpx.Client(base_url=url, trust_env=False, timeout=60.0) as client:
+                yield client
+        finally:
+            process.terminate()
+            process.wait(20)
 
 
 @contextmanager
@@ -71,7 +93,7 @@ def _running(server: ApiProcess, folder: Path) -> Iterator[None]:
     }
     process = subprocess.Popen([*command, "api", "--port", port, "--log-level", "warning"], env=environment)
     try:
-        _wait_until_up(server.url, process)
+        _wait_until_up(server.url + paths.PING, process)
         yield
     finally:
         process.terminate()
@@ -84,7 +106,7 @@ def _wait_until_up(url: str, process: "subprocess.Popen[bytes]") -> None:
         if process.poll() is not None:
             raise RuntimeError(f"the API server ended with {process.returncode}")
         try:
-            httpx.get(url + paths.PING, timeout=5.0).raise_for_status()
+            httpx.get(url, timeout=5.0).raise_for_status()
         except httpx.TransportError as error:
             if time.monotonic() > deadline:
                 raise RuntimeError(f"the API server did not come up within {START_SECONDS:.0f} s") from error
