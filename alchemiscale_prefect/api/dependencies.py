@@ -5,12 +5,13 @@ Asynchronous, since FastAPI would send a plain function to another thread, for l
 
 from typing import Annotated
 
-from fastapi import Depends, Request
+from fastapi import Depends, Header, Request
 
 from alchemiscale_prefect.bootstrap import System
 from alchemiscale_prefect.domain.errors import InvalidInput, InvalidScope
 from alchemiscale_prefect.domain.keys import ScopedKey
 from alchemiscale_prefect.domain.scopes import Scope
+from alchemiscale_prefect.wire.headers import IDEMPOTENCY_KEY, MAX_IDEMPOTENCY_KEY_LENGTH
 
 
 async def current_system(request: Request) -> System:
@@ -53,4 +54,7 @@ Transformation = Annotated[ScopedKey, Depends(_transformation)]
 ChemicalSystem = Annotated[ScopedKey, Depends(_chemical_system)]
 Task = Annotated[ScopedKey, Depends(_task)]
 Result = Annotated[ScopedKey, Depends(_result)]
+IdempotencyKey = Annotated[
+    str | None, Header(alias=IDEMPOTENCY_KEY, min_length=1, max_length=MAX_IDEMPOTENCY_KEY_LENGTH)
+]
 QueriedScope = Annotated[Scope, Depends(_queried_scope)]

@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from typing import Any
+from uuid import uuid4
 
 from alchemiscale_prefect.domain.keys import ScopedKey
 from alchemiscale_prefect.sdk.arguments import batches
 from alchemiscale_prefect.sdk.content import ContentReader
 from alchemiscale_prefect.sdk.transport import Params, Transport
+from alchemiscale_prefect.wire.headers import IDEMPOTENCY_KEY
 
 
 class Area:
@@ -21,8 +23,13 @@ class Area:
     def _get_keys(self, path: str, params: Params | None = None) -> list[ScopedKey]:
         return [ScopedKey.from_str(key) for key in self._get(path, params)]
 
-    def _post(self, path: str, document: Any, *, idempotent: bool = True) -> Any:
-        return self._transport.request("POST", path, json=document, idempotent=idempotent).json()
+    def _post(self, path: str, document: Any) -> Any:
+        return self._transport.request("POST", path, json=document).json()
+
+    def _post_new(self, path: str, document: Any) -> Any:
+        """A request that makes something new: once, however often it has to be sent."""
+        headers = {IDEMPOTENCY_KEY: uuid4().hex}
+        return self._transport.request("POST", path, json=document, headers=headers).json()
 
     def _post_in_batches(
         self, path: str, keys: Sequence[ScopedKey], batch_size: int, rest: Mapping[str, Any] | None = None

@@ -45,7 +45,7 @@ class Tasks(Area):
             "count": count,
         }
         path = paths.fill(paths.TRANSFORMATION_TASKS, transformation=key)
-        return [ScopedKey.from_str(task) for task in self._post(path, document, idempotent=False)]
+        return [ScopedKey.from_str(task) for task in self._post_new(path, document)]
 
     def create_transformations_tasks(
         self, transformations: Sequence[ScopedKey | str], extends: Sequence[ScopedKey | str | None] | None = None
@@ -76,7 +76,7 @@ class Tasks(Area):
             if extends
             else None,
         }
-        created = self._post(paths.TRANSFORMATIONS_TASKS_CREATE, document, idempotent=False)
+        created = self._post_new(paths.TRANSFORMATIONS_TASKS_CREATE, document)
         return [ScopedKey.from_str(task) for task in created]
 
     def set_tasks(

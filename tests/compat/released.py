@@ -26,6 +26,8 @@ LEAVES_OPEN = [
     # what the client leaves open at the end of a test is its own: event loops, sessions, the database of its cache
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+    # how it uses httpx
+    pytest.mark.filterwarnings("ignore:Use 'content=<...>' to upload raw bytes:DeprecationWarning"),
 ]
 
 
