@@ -30,11 +30,26 @@ class ApiSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="ALCHEMISCALE_", frozen=True)
 
     jwt_secret: SecretStr = Field(description="signs the tokens; the same for every replica; 32 characters or more")
+    jwt_accepted_secrets: SecretStr = Field(
+        SecretStr(""), description="further secrets whose tokens are good, separated by commas: to change jwt_secret"
+    )
     jwt_expire_seconds: PositiveInt = 1800
+    identity_cache_seconds: float = Field(
+        5.0, ge=0, description="after so long a change of an identity counts for tokens that are out"
+    )
     max_body_bytes: PositiveInt = Field(256 * 1024**2, description="of a request, compressed or not")
-    max_token_requests_per_minute: PositiveInt = 60
+    max_token_requests_per_minute: PositiveInt = Field(60, description="refused logins of an identity")
+    max_token_requests_per_address_per_minute: PositiveInt = Field(300, description="refused logins from an address")
+    trusted_proxies: str = Field(
+        "", description="addresses and networks, separated by commas, whose X-Forwarded-For is believed"
+    )
     lease_seconds: float = Field(90.0, gt=0, description="a run that is silent for this long has lost its Task")
     max_losses: PositiveInt = Field(5, description="after so many lost attempts in a row a Task is in error")
+
+    def jwt_secrets(self) -> tuple[str, ...]:
+        """The secret that signs, then those that are accepted too."""
+        accepted = (secret.strip() for secret in self.jwt_accepted_secrets.get_secret_value().split(","))
+        return (self.jwt_secret.get_secret_value(), *(secret for secret in accepted if secret))
 
     @property
     def lease(self) -> timedelta:

@@ -9,9 +9,12 @@ from fastapi.middleware.gzip import GZipMiddleware
 
 from alchemiscale_prefect.api import auth, errors
 from alchemiscale_prefect.api.routes import (
+    admin,
     chemicalsystems,
     compute,
     copies,
+    grants,
+    history,
     identities,
     network_details,
     networks,
@@ -30,6 +33,8 @@ _GC_THRESHOLDS = (50_000, 20, 20)
 AREAS = (
     service,
     identities,
+    grants,
+    admin,
     scopes,
     networks,
     network_details,
@@ -38,6 +43,7 @@ AREAS = (
     transformations,
     chemicalsystems,
     tasks,
+    history,
     compute,
     results,
 )
@@ -62,8 +68,7 @@ def create_app(system: System) -> FastAPI:
         system.close()
 
     app = FastAPI(title="AlchemiscaleAPI", lifespan=lifespan)
-    app.state.system = system
-    app.state.login_limit = auth.LoginLimit(system.api.max_token_requests_per_minute)
+    auth.install(app, system)
     # level 1: half the time of level 5 or less, for a quarter more bytes of a keyed chain
     app.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=1)
     errors.install(app)

@@ -17,4 +17,14 @@ def command(
     from alchemiscale_prefect.bootstrap import configure_logs, make_system
 
     configure_logs()
-    uvicorn.run(create_app(make_system()), host=host, port=port, log_level=log_level, timeout_graceful_shutdown=10)
+    system = make_system()
+    uvicorn.run(
+        create_app(system),
+        host=host,
+        port=port,
+        log_level=log_level,
+        timeout_graceful_shutdown=10,
+        # refused logins are counted by address: it is the client's own only where a proxy that we know says so
+        proxy_headers=bool(system.api.trusted_proxies),
+        forwarded_allow_ips=system.api.trusted_proxies,
+    )

@@ -52,6 +52,13 @@ class Principal:
     identifier: str
     kind: IdentityKind
     grants: tuple[Grant, ...]
+    operator: bool = False
+    """Whether it is no identity, but one who has the database itself; such a one administers."""
+
+    @classmethod
+    def operating(cls, name: str = "operator") -> Self:
+        """Who has the database's own credentials; `name` is what the audit calls them."""
+        return cls(name, IdentityKind.admin, (), operator=True)
 
     @classmethod
     def writing(cls, identifier: str, kind: IdentityKind, scopes: Iterable[Scope]) -> Self:
@@ -93,6 +100,32 @@ class Principal:
         """`require` for each distinct scope."""
         for scope in sorted(set(scopes)):
             self.require(scope, permission)
+
+    def require_administrator(self) -> None:
+        """Raise `PermissionDenied` unless this is an administrator."""
+        if self.kind is not IdentityKind.admin:
+            raise PermissionDenied("this is for administrators")
+
+    def require_granting(self, kind: IdentityKind, identifier: str, scope: Scope) -> None:
+        """Raise unless the principal may change what an identity may do in `scope`.
+
+        An administrator may always. A user may where it has ``domain`` over all of `scope`, for other users only:
+        nobody changes what they themselves may do.
+
+        Raises
+        ------
+        NotAuthorized
+            The scope is not the principal's.
+        PermissionDenied
+            It is, but without ``domain``; or the identity is its own, or of another kind.
+        """
+        if self.kind is IdentityKind.admin:
+            return
+        if self.kind is not IdentityKind.user or kind is not IdentityKind.user:
+            raise PermissionDenied(f"only an administrator changes what a {kind} identity may do", field="identifier")
+        if identifier == self.identifier:
+            raise PermissionDenied("nobody changes what they themselves may do; ask another", field="identifier")
+        self.require(scope, Permission.domain)
 
     def visible(self, query: Scope) -> tuple[Scope, ...]:
         """What of `query` this identity can see; empty if nothing."""

@@ -14,7 +14,7 @@ from typing import IO
 
 import httpx
 
-from alchemiscale_prefect.domain.access import IdentityKind
+from alchemiscale_prefect.domain.access import IdentityKind, Principal
 from alchemiscale_prefect.domain.errors import Conflict
 from alchemiscale_prefect.domain.scopes import Scope
 from alchemiscale_prefect.local.layout import Layout, StackConfig, load_config
@@ -263,16 +263,17 @@ class LocalStack:
         database = Database(self.database_url, pool_size=1)
         try:
             schema.upgrade(database)
+            operator = Principal.operating("up")
             everything = (Scope(),)
             for kind, identifier, key in (
                 (IdentityKind.user, USER, self.config.user_key),
                 (IdentityKind.compute, COMPUTE, self.config.compute_key),
             ):
                 try:
-                    identities.create(database, kind, identifier, key, everything)
+                    identities.create(database, operator, kind, identifier, key, everything)
                 except Conflict:
                     # a later start; the folder's keys may have been made anew
-                    identities.set_key(database, kind, identifier, key)
+                    identities.set_key(database, operator, kind, identifier, key)
         finally:
             database.close()
 

@@ -1,48 +1,48 @@
-"""Identities: who they are, and which scopes they have.
+"""Identities and their keys: for administrators, and for operators, who have the database's own credentials.
 
-`authenticate` and `scopes` serve users. The others are for operators, who have the database's own credentials; they
-take no principal.
+Whatever changes an identity makes its tokens stale (`services.logins.Stamps`) and is in the audit.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from datetime import datetime
-from functools import cache
-from threading import BoundedSemaphore
 
-from pwdlib import PasswordHash
-
-from alchemiscale_prefect.domain.access import IdentityKind, Principal
-from alchemiscale_prefect.domain.errors import Conflict, InvalidInput, NotAuthenticated, NotAuthorized, NotFound
+from alchemiscale_prefect.domain.access import Grant, IdentityKind, Permission, Principal
+from alchemiscale_prefect.domain.errors import (
+    Conflict,
+    InvalidInput,
+    NotAuthenticated,
+    NotAuthorized,
+    NotFound,
+    PermissionDenied,
+)
+from alchemiscale_prefect.domain.identities import (
+    FIRST_KEY,
+    MAXIMUM_KEYS,
+    ApiKey,
+    Identity,
+    check_expiry,
+    check_identifier,
+    check_key_name,
+    check_person,
+    names_an_identity,
+)
 from alchemiscale_prefect.domain.scopes import Scope
+from alchemiscale_prefect.services import api_keys, audit
 from alchemiscale_prefect.store.database import Connection, Database
+from alchemiscale_prefect.store.queries import grants as grant_rows
 from alchemiscale_prefect.store.queries import identities
-
-MINIMUM_KEY = 8
-MAXIMUM_KEY = 4096
-
-# Argon2 takes 64 MiB for each key it looks at
-_HASHING = BoundedSemaphore(4)
-
-
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """An identity as an operator sees it."""
-
-    kind: IdentityKind
-    identifier: str
-    scopes: tuple[Scope, ...]
-    disabled: bool
-    expires_at: datetime | None
 
 
 def create(
     database: Database,
+    principal: Principal,
     kind: IdentityKind,
     identifier: str,
     key: str,
-    scopes: Iterable[Scope] = (),
+    grants: Iterable[Grant | Scope] = (),
     *,
+    email: str | None = None,
+    full_name: str | None = None,
     expires_at: datetime | None = None,
 ) -> None:
     """Make an identity.
@@ -50,9 +50,9 @@ def create(
     Parameters
     ----------
     key
-        Its secret, 8 to 4096 characters. Kept as an Argon2id hash only.
-    scopes
-        What it may see; wildcards are allowed.
+        Its first key, 8 to 4096 characters. Kept as an Argon2id hash only.
+    grants
+        What it may do where; wildcards are allowed. A Scope alone stands for ``write`` in it.
     expires_at
         From then on it cannot log in; with a time zone.
 
@@ -63,38 +63,139 @@ def create(
     Conflict
         There is an identity of this kind and name.
     """
-    _check_identifier(identifier)
-    if expires_at is not None and expires_at.tzinfo is None:
-        raise InvalidInput("`expires_at` must have a time zone", field="expires_at")
-    key_hash = _hash(key)
+    principal.require_administrator()
+    check_identifier(identifier)
+    check_person(email, full_name)
+    check_expiry(expires_at)
+    given = by_scope(kind, grants)
+    key_hash = api_keys.hashed(key)
     with database.transaction() as connection:
-        identity_id = identities.create(connection, kind, identifier, key_hash, expires_at)
+        check_acting(connection, principal)
+        identity_id = identities.create(
+            connection, kind, identifier, email=email, full_name=full_name, expires_at=expires_at
+        )
         if identity_id is None:
             raise Conflict(f"there is a {kind} identity {identifier!r} already", field="identifier")
-        identities.add_scopes(connection, identity_id, [str(scope) for scope in scopes])
+        identities.set_key(connection, identity_id, FIRST_KEY, key_hash, None)
+        grant_rows.give(connection, identity_id, given)
+        details = {"grants": given, "expires_at": None if expires_at is None else expires_at.isoformat()}
+        audit.record(connection, principal, "identity.create", target=name(kind, identifier), details=details)
 
 
-def authenticate(database: Database, kind: IdentityKind, identifier: str, key: str) -> Principal:
-    """The principal behind a name and a key.
+def get(database: Database, principal: Principal, kind: IdentityKind, identifier: str) -> Identity:
+    """An identity; `NotFound` if there is none of this name."""
+    principal.require_administrator()
+    with database.transaction() as connection:
+        return _identity(known(connection, kind, identifier))
+
+
+def every(database: Database, principal: Principal, kind: IdentityKind | None = None) -> tuple[Identity, ...]:
+    """All identities, or those of a kind, by kind and name."""
+    principal.require_administrator()
+    with database.transaction() as connection:
+        return tuple(_identity(row) for row in identities.every(connection, kind))
+
+
+def remove(database: Database, principal: Principal, kind: IdentityKind, identifier: str) -> None:
+    """Remove an identity with its keys and permissions. What it made stays; another may take its name."""
+    with database.transaction() as connection:
+        row = _to_change(connection, principal, kind, identifier, "remove")
+        identities.remove(connection, row.id)
+        audit.record(connection, principal, "identity.remove", target=name(kind, identifier))
+
+
+def set_disabled(database: Database, principal: Principal, kind: IdentityKind, identifier: str, disabled: bool) -> None:
+    """Bar an identity from logging in, or let it again; its tokens count no more."""
+    with database.transaction() as connection:
+        row = _to_change(connection, principal, kind, identifier, "disable")
+        identities.set_disabled(connection, row.id, disabled)
+        identities.advance(connection, row.id)
+        action = "identity.disable" if disabled else "identity.enable"
+        audit.record(connection, principal, action, target=name(kind, identifier))
+
+
+def add_key(
+    database: Database,
+    principal: Principal,
+    kind: IdentityKind,
+    identifier: str,
+    key_name: str,
+    key: str,
+    *,
+    expires_at: datetime | None = None,
+) -> None:
+    """Give an identity one more key. Expired keys are removed, so that they do not count.
 
     Raises
     ------
-    NotAuthenticated
-        No such identity, a wrong key, disabled or expired: all with one text and at one cost, so that nobody learns
-        which names there are.
+    Conflict
+        It has a key of this name, or as many keys as it may have.
     """
-    known = None
-    if _names_an_identity(identifier):
-        with database.transaction() as connection:
-            known = identities.find(connection, kind, identifier)
-    key_is_right = _verify(key, _unusable_hash() if known is None else known.key_hash)
-    if known is None or not key_is_right or known.disabled or known.expired:
-        raise NotAuthenticated("Incorrect identity or key")
-    return Principal.writing(known.identifier, kind, tuple(Scope.from_str(scope) for scope in known.scopes))
+    principal.require_administrator()
+    check_key_name(key_name)
+    check_expiry(expires_at)
+    key_hash = api_keys.hashed(key)
+    with database.transaction() as connection:
+        row = _to_change(connection, principal, kind, identifier)
+        names = []
+        for held in identities.keys(connection, row.id):
+            if held.expired:
+                identities.remove_key(connection, row.id, held.name)
+            else:
+                names.append(held.name)
+        if key_name in names:
+            raise Conflict(
+                f"{kind} identity {identifier!r} has a key {key_name!r}; revoke it, or use another name", field="name"
+            )
+        if len(names) >= MAXIMUM_KEYS:
+            raise Conflict(
+                f"{kind} identity {identifier!r} has {MAXIMUM_KEYS} keys ({', '.join(names)}); revoke one first",
+                field="name",
+            )
+        _put_key(connection, principal, row, key_name, key_hash, expires_at)
+
+
+def set_key(
+    database: Database,
+    principal: Principal,
+    kind: IdentityKind,
+    identifier: str,
+    key: str,
+    key_name: str = FIRST_KEY,
+) -> None:
+    """Give an identity a key instead of all it has."""
+    principal.require_administrator()
+    check_key_name(key_name)
+    key_hash = api_keys.hashed(key)
+    with database.transaction() as connection:
+        row = _to_change(connection, principal, kind, identifier)
+        for held in identities.keys(connection, row.id):
+            identities.remove_key(connection, row.id, held.name)
+        _put_key(connection, principal, row, key_name, key_hash, None)
+
+
+def keys(database: Database, principal: Principal, kind: IdentityKind, identifier: str) -> tuple[ApiKey, ...]:
+    """The keys of an identity, the newest first; what they are nobody knows but who was given them."""
+    principal.require_administrator()
+    with database.transaction() as connection:
+        rows = identities.keys(connection, known(connection, kind, identifier).id)
+    return tuple(ApiKey(row.name, row.expires_at, row.created_at) for row in rows)
+
+
+def revoke_key(database: Database, principal: Principal, kind: IdentityKind, identifier: str, key_name: str) -> None:
+    """Take a key from an identity; `NotFound` if it has none of this name. Its tokens count no more."""
+    check_key_name(key_name)
+    with database.transaction() as connection:
+        row = _to_change(connection, principal, kind, identifier)
+        if not identities.remove_key(connection, row.id, key_name):
+            raise NotFound(f"{kind} identity {identifier!r} has no key {key_name!r}", field="name")
+        identities.advance(connection, row.id)
+        details = {"key": key_name}
+        audit.record(connection, principal, "identity.key.revoke", target=name(kind, identifier), details=details)
 
 
 def scopes(database: Database, principal: Principal, identifier: str) -> tuple[Scope, ...]:
-    """The scopes an identity has now, sorted; they come into its tokens at its next login.
+    """The scopes an identity has now, sorted.
 
     Raises
     ------
@@ -104,84 +205,91 @@ def scopes(database: Database, principal: Principal, identifier: str) -> tuple[S
     if identifier != principal.identifier:
         raise NotAuthorized("an identity sees its own scopes only", field="identity")
     with database.transaction() as connection:
-        return tuple(Scope.from_str(scope) for scope in _known(connection, principal.kind, identifier).scopes)
+        row = known(connection, principal.kind, identifier)
+    return tuple(map(Scope.from_str, sorted(row.grants)))
 
 
-def every(database: Database, kind: IdentityKind) -> tuple[Identity, ...]:
-    """All identities of a kind, by name."""
-    with database.transaction() as connection:
-        rows = identities.every(connection, kind)
-    return tuple(
-        Identity(kind, row.identifier, tuple(map(Scope.from_str, row.scopes)), row.disabled, row.expires_at)
-        for row in rows
+def name(kind: str, identifier: str) -> str:
+    """How the audit calls an identity."""
+    return f"{kind}/{identifier}"
+
+
+def known(connection: Connection, kind: IdentityKind, identifier: str) -> identities.IdentityRow:
+    """An identity's row; `NotFound` if there is none."""
+    row = identities.find(connection, kind, identifier) if names_an_identity(identifier) else None
+    if row is None:
+        raise NotFound(f"there is no {kind} identity {identifier!r}", field="identifier")
+    return row
+
+
+def check_acting(connection: Connection, principal: Principal, *others: tuple[str, str]) -> Principal:
+    """Lock who acts and whom it acts on, and give the principal with the rights it has at this moment.
+
+    A token may be some seconds behind: two who take each other's rights at once must not both succeed.
+    """
+    named = [(kind, identifier) for kind, identifier in others if names_an_identity(identifier)]
+    if principal.operator:
+        identities.lock(connection, named)
+        return principal
+    identities.lock(connection, [(principal.kind, principal.identifier), *named])
+    row = identities.find(connection, principal.kind, principal.identifier)
+    if row is None or row.disabled or row.expired:
+        raise NotAuthenticated("Could not validate credentials: the identity may not log in any more")
+    return Principal(row.identifier, principal.kind, as_grants(row.grants))
+
+
+def as_grants(held: Mapping[str, str]) -> tuple[Grant, ...]:
+    """Grants by scope, as they are kept, as values; sorted."""
+    return tuple(Grant(Scope.from_str(scope), Permission(held[scope])) for scope in sorted(held))
+
+
+def by_scope(kind: IdentityKind, grants: Iterable[Grant | Scope]) -> dict[str, str]:
+    """Grants as they are kept; `InvalidInput` where two speak of one scope, or an identity of `kind` has none."""
+    wanted = [grant if isinstance(grant, Grant) else Grant(grant) for grant in grants]
+    if wanted and kind is IdentityKind.admin:
+        raise InvalidInput("an admin identity has no scopes; it administers, and sees no network", field="grants")
+    kept: dict[str, str] = {}
+    for grant in wanted:
+        if kept.setdefault(str(grant.scope), grant.permission.value) != grant.permission.value:
+            raise InvalidInput(f"scope {grant.scope} is given twice, with two permissions", field="grants")
+    return kept
+
+
+def _identity(row: identities.IdentityRow) -> Identity:
+    return Identity(
+        kind=IdentityKind(row.kind),
+        identifier=row.identifier,
+        grants=as_grants(row.grants),
+        email=row.email,
+        full_name=row.full_name,
+        disabled=row.disabled,
+        expires_at=row.expires_at,
+        created_at=row.created_at,
     )
 
 
-def add_scopes(database: Database, kind: IdentityKind, identifier: str, scopes: Iterable[Scope]) -> None:
-    """Give an identity more scopes; `NotFound` if there is none of this name."""
-    with database.transaction() as connection:
-        known = _known(connection, kind, identifier)
-        identities.add_scopes(connection, known.id, [str(scope) for scope in scopes])
-
-
-def remove_scopes(database: Database, kind: IdentityKind, identifier: str, scopes: Iterable[Scope]) -> None:
-    """Take scopes from an identity, exactly as they were given; `NotFound` if there is none of this name."""
-    with database.transaction() as connection:
-        known = _known(connection, kind, identifier)
-        identities.remove_scopes(connection, known.id, [str(scope) for scope in scopes])
-
-
-def set_key(database: Database, kind: IdentityKind, identifier: str, key: str) -> None:
-    """Give an identity a new key; `NotFound` if there is none of this name."""
-    key_hash = _hash(key)
-    with database.transaction() as connection:
-        identities.set_key(connection, _known(connection, kind, identifier).id, key_hash)
-
-
-def set_disabled(database: Database, kind: IdentityKind, identifier: str, disabled: bool) -> None:
-    """Bar an identity from logging in, or let it again; `NotFound` if there is none of this name."""
-    with database.transaction() as connection:
-        identities.set_disabled(connection, _known(connection, kind, identifier).id, disabled)
-
-
-@cache
-def _hasher() -> PasswordHash:
-    return PasswordHash.recommended()
-
-
-@cache
-def _unusable_hash() -> str:
-    return _hasher().hash("no identity has this key, for it is longer than a key can be".ljust(MAXIMUM_KEY + 1))
-
-
-def _hash(key: str) -> str:
-    if not MINIMUM_KEY <= len(key) <= MAXIMUM_KEY:
-        raise InvalidInput(f"a key has {MINIMUM_KEY} to {MAXIMUM_KEY} characters", field="key")
-    with _HASHING:
-        return _hasher().hash(key)
-
-
-def _verify(key: str, key_hash: str) -> bool:
-    # both hashes exist before the clock of either case runs
-    _unusable_hash()
-    with _HASHING:
-        return _hasher().verify(key[: MAXIMUM_KEY + 1], key_hash) and len(key) <= MAXIMUM_KEY
-
-
-def _names_an_identity(identifier: str) -> bool:
-    return 1 <= len(identifier) <= 255 and identifier.isprintable() and not set(" /") & set(identifier)
-
-
-def _check_identifier(identifier: str) -> None:
-    if not _names_an_identity(identifier):
-        raise InvalidInput(
-            f"{identifier!r} cannot name an identity; use 1 to 255 printable characters, no space, no slash",
-            field="identifier",
+def _to_change(
+    connection: Connection, principal: Principal, kind: IdentityKind, identifier: str, verb: str | None = None
+) -> identities.IdentityRow:
+    """The row of an identity, locked, for an administrator; who may not `verb` themselves, so that one is left."""
+    principal.require_administrator()
+    if verb is not None and not principal.operator and (kind, identifier) == (principal.kind, principal.identifier):
+        raise PermissionDenied(
+            f"an administrator does not {verb} itself; another one does, or who has the database", field="identifier"
         )
+    check_acting(connection, principal, (kind, identifier))
+    return known(connection, kind, identifier)
 
 
-def _known(connection: Connection, kind: IdentityKind, identifier: str) -> identities.IdentityRow:
-    known = identities.find(connection, kind, identifier)
-    if known is None:
-        raise NotFound(f"there is no {kind} identity {identifier!r}", field="identifier")
-    return known
+def _put_key(
+    connection: Connection,
+    principal: Principal,
+    row: identities.IdentityRow,
+    key_name: str,
+    key_hash: str,
+    expires_at: datetime | None,
+) -> None:
+    identities.set_key(connection, row.id, key_name, key_hash, expires_at)
+    identities.advance(connection, row.id)
+    details = {"key": key_name, "expires_at": None if expires_at is None else expires_at.isoformat()}
+    audit.record(connection, principal, "identity.key.add", target=name(row.kind, row.identifier), details=details)

@@ -70,3 +70,11 @@ ScopeField = Annotated[
     WithJsonSchema(_SCOPE_SCHEMA),
 ]
 """A Scope: the mapping of its parts, or the string."""
+
+ScopeName = Annotated[
+    Scope,
+    BeforeValidator(_scope),
+    PlainSerializer(str, return_type=str),
+    WithJsonSchema({"type": "string"}),
+]
+"""A Scope as ``org-campaign-project``."""

@@ -82,6 +82,21 @@ TASKS_DETAILS = "/bulk/tasks/details/get"
 TASKS_PROGRESS = "/bulk/tasks/progress/get"
 SCOPE_COMPUTE_SHARE = "/scopes/{scope}/compute/share"
 
+SCOPE_GRANTS = "/scopes/{scope}/grants"
+SCOPE_GRANT = "/scopes/{scope}/grants/{identity}"
+
+ADMIN_TOKEN = "/admin/token"  # noqa: S105  a path, no secret
+ADMIN_IDENTITIES = "/admin/identities"
+ADMIN_IDENTITY = "/admin/identities/{kind}/{identity}"
+ADMIN_DISABLE = "/admin/identities/{kind}/{identity}/disable"
+ADMIN_ENABLE = "/admin/identities/{kind}/{identity}/enable"
+ADMIN_KEYS = "/admin/identities/{kind}/{identity}/keys"
+ADMIN_KEY = "/admin/identities/{kind}/{identity}/keys/{name}"
+ADMIN_GRANTS = "/admin/identities/{kind}/{identity}/grants"
+ADMIN_GRANT = "/admin/identities/{kind}/{identity}/grants/{scope}"
+ADMIN_AUDIT = "/admin/audit"
+ADMIN_METRICS = "/admin/metrics"
+
 COMPUTE_TOKEN = "/compute/token"  # noqa: S105  a path, no secret
 COMPUTE_BEGIN = "/compute/tasks/{task}/attempts/{n}/begin"
 COMPUTE_HEARTBEAT = "/compute/tasks/{task}/attempts/{n}/heartbeat"

@@ -2,7 +2,8 @@
 
 from fastapi import APIRouter
 
-from alchemiscale_prefect.api.auth import UserDatabase, UserPrincipal
+from alchemiscale_prefect.api.auth import UserPrincipal
+from alchemiscale_prefect.api.dependencies import CurrentSystem
 from alchemiscale_prefect.services import identities
 from alchemiscale_prefect.wire import paths
 
@@ -10,6 +11,6 @@ router = APIRouter(tags=["identities"])
 
 
 @router.get(paths.IDENTITY_SCOPES)
-def get_scopes(database: UserDatabase, principal: UserPrincipal, identity: str) -> list[str]:
+def get_scopes(system: CurrentSystem, principal: UserPrincipal, identity: str) -> list[str]:
     """The scopes of an identity: one's own."""
-    return [str(scope) for scope in identities.scopes(database, principal, identity)]
+    return [str(scope) for scope in identities.scopes(system.database, principal, identity)]

@@ -4,14 +4,16 @@ from typing import Annotated
 from urllib.parse import parse_qs
 
 from fastapi import APIRouter, Depends, Request
+from structlog.contextvars import bound_contextvars
 
 from alchemiscale_prefect.api import auth
-from alchemiscale_prefect.api.auth import LoginLimit, UserPrincipal
+from alchemiscale_prefect.api.auth import UserPrincipal
 from alchemiscale_prefect.api.body import spooled
 from alchemiscale_prefect.api.dependencies import CurrentSystem
+from alchemiscale_prefect.api.login_limit import LoginLimit
 from alchemiscale_prefect.domain.access import IdentityKind
 from alchemiscale_prefect.domain.errors import InvalidBody, NotAuthenticated
-from alchemiscale_prefect.services import health, identities
+from alchemiscale_prefect.services import health, logins
 from alchemiscale_prefect.wire import paths
 from alchemiscale_prefect.wire.service import Token
 
@@ -49,19 +51,24 @@ async def _credentials(request: Request) -> tuple[str, str]:
 
 
 Credentials = Annotated[tuple[str, str], Depends(_credentials)]
-CurrentLimit = Annotated[LoginLimit, Depends(auth.login_limit)]
 
 
 @router.post(paths.TOKEN, openapi_extra=_FORM)
-def log_in(system: CurrentSystem, request: Request, credentials: Credentials, limit: CurrentLimit) -> Token:
+def log_in(system: CurrentSystem, request: Request, credentials: Credentials) -> Token:
     """A token for a user, from its identifier (``username``) and key (``password``)."""
-    return _token(system, request, credentials, limit, IdentityKind.user)
+    return _token(system, request, credentials, IdentityKind.user)
 
 
 @router.post(paths.COMPUTE_TOKEN, openapi_extra=_FORM)
-def log_in_compute(system: CurrentSystem, request: Request, credentials: Credentials, limit: CurrentLimit) -> Token:
+def log_in_compute(system: CurrentSystem, request: Request, credentials: Credentials) -> Token:
     """A token for a compute identity, which flow runs log in with."""
-    return _token(system, request, credentials, limit, IdentityKind.compute)
+    return _token(system, request, credentials, IdentityKind.compute)
+
+
+@router.post(paths.ADMIN_TOKEN, openapi_extra=_FORM)
+def log_in_admin(system: CurrentSystem, request: Request, credentials: Credentials) -> Token:
+    """A token for an administrator."""
+    return _token(system, request, credentials, IdentityKind.admin)
 
 
 @router.get(paths.PING)
@@ -82,15 +89,17 @@ def check(system: CurrentSystem, _principal: UserPrincipal) -> None:
     health.check(system.database, system.objects)
 
 
-def _token(
-    system: CurrentSystem, request: Request, credentials: tuple[str, str], limit: LoginLimit, kind: IdentityKind
-) -> Token:
+def _token(system: CurrentSystem, request: Request, credentials: tuple[str, str], kind: IdentityKind) -> Token:
     identifier, key = credentials
+    limit: LoginLimit = request.app.state.login_limit
     caller = (kind.value, identifier, request.client.host if request.client else "")
-    limit.check(*caller)
-    try:
-        principal = identities.authenticate(system.database, kind, identifier, key)
-    except NotAuthenticated:
-        limit.refused(*caller)
-        raise
-    return Token(access_token=auth.issue(system.api, principal), token_type="bearer")  # noqa: S106  its kind
+    with bound_contextvars(address=caller[-1]):
+        limit.check(caller)
+        try:
+            login = logins.authenticate(system.database, kind, identifier, key)
+        except NotAuthenticated:
+            limit.refused(caller)
+            raise
+    limit.succeeded(caller)
+    request.app.state.stamps.learn(kind, login.principal.identifier, login.stamp)
+    return Token(access_token=auth.issue(system.api, login), token_type="bearer")  # noqa: S106  its kind

@@ -94,9 +94,12 @@ def preloaded(
     for scope in SCOPES:
         for obj, state in ((network, "active"), (incomplete, "inactive")):
             submission.create_network(database, operator, json.loads(keyed_chains.to_json(obj)), scope, state)
-    identities.create(database, IdentityKind.user, USER, KEY, SCOPES)
-    identities.create(database, IdentityKind.user, OTHER_USER, KEY, [FOREIGN])
-    identities.create(database, IdentityKind.compute, WORKER, KEY, [Scope()])
+    for kind, identifier, scopes in (
+        (IdentityKind.user, USER, SCOPES),
+        (IdentityKind.user, OTHER_USER, [FOREIGN]),
+        (IdentityKind.compute, WORKER, [Scope()]),
+    ):
+        identities.create(database, Principal.operating(), kind, identifier, KEY, scopes)
     with database.transaction() as connection:
         # every test logs in, and a hash worth its name takes a tenth of a second
         cheap = Argon2Hasher(time_cost=1, memory_cost=8, parallelism=1).hash(KEY)

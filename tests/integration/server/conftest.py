@@ -5,20 +5,24 @@ from typing import Any
 
 import httpx
 import pytest
+from pwdlib import PasswordHash
+from pwdlib.hashers.argon2 import Argon2Hasher
 from sqlalchemy import text
 
 from alchemiscale_prefect.api import auth
 from alchemiscale_prefect.api.app import create_app
-from alchemiscale_prefect.api.auth import LoginLimit
 from alchemiscale_prefect.bootstrap import System
-from alchemiscale_prefect.domain.access import IdentityKind, Principal
+from alchemiscale_prefect.domain.access import Grant, IdentityKind, Principal
 from alchemiscale_prefect.domain.keys import ScopedKey
 from alchemiscale_prefect.domain.scopes import Scope
-from alchemiscale_prefect.services import submission, tasks
+from alchemiscale_prefect.services import api_keys, submission, tasks
+from alchemiscale_prefect.services.logins import Login
 from alchemiscale_prefect.settings import ApiSettings
 from alchemiscale_prefect.store import queue
 from alchemiscale_prefect.store.database import Database
 from alchemiscale_prefect.store.objects.local import LocalObjectStore
+from alchemiscale_prefect.store.queries import identities
+from alchemiscale_prefect.store.queries.grants import give
 from tests.api_server import MAX_BODY, SCOPE, SECRET, Server
 from tests.chains import Chain, network_chain
 
@@ -46,8 +50,7 @@ def server(tmp_path_factory) -> Iterator[Server]:
 @pytest.fixture
 def api_url(server: Server, system: System) -> str:
     """The address of the server of `system`."""
-    server.app.state.system = system
-    server.app.state.login_limit = LoginLimit(system.api.max_token_requests_per_minute)
+    auth.install(server.app, system)
     return server.url
 
 
@@ -67,14 +70,31 @@ def connect(api_url: str) -> Iterator[Callable[..., httpx.Client]]:
 
 @pytest.fixture
 def log_in(connect, system: System) -> Callable[..., httpx.Client]:
-    """Gives a client that is logged in as an identity with these scopes."""
+    """Gives a client that is logged in as an identity with these grants; a scope alone stands for ``write`` in it."""
 
-    def logged_in(identifier: str, scopes: Sequence[Scope], kind: IdentityKind = IdentityKind.user) -> httpx.Client:
+    def logged_in(
+        identifier: str, grants: Sequence[Scope | Grant], kind: IdentityKind = IdentityKind.user
+    ) -> httpx.Client:
         # test_login.py goes the whole way; a hash for every test would take longer than the rest of it
-        token = auth.issue(system.api, Principal.writing(identifier, kind, tuple(scopes)))
+        held = tuple(grant if isinstance(grant, Grant) else Grant(grant) for grant in grants)
+        with system.database.transaction() as connection:
+            identity_id = identities.create(connection, kind, identifier)
+            if identity_id is not None:
+                give(connection, identity_id, {str(grant.scope): grant.permission.value for grant in held})
+            stamp = identities.version(connection, kind, identifier)
+        token = auth.issue(system.api, Login(Principal(identifier, kind, held), stamp, None))
         return connect(Authorization=f"Bearer {token}")
 
     return logged_in
+
+
+@pytest.fixture
+def cheap_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keys are hashed with next to no work; test_login.py uses Argon2 as it is."""
+    hasher = PasswordHash((Argon2Hasher(time_cost=1, memory_cost=8, parallelism=1),))
+    unusable = hasher.hash("nobody's key")
+    monkeypatch.setattr(api_keys, "_hasher", lambda: hasher)
+    monkeypatch.setattr(api_keys, "_unusable_hash", lambda: unusable)
 
 
 @pytest.fixture

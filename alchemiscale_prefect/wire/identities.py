@@ -1,0 +1,119 @@
+"""Bodies about identities, their keys and permissions, the audit, and what computes."""
+
+from datetime import datetime
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from alchemiscale_prefect.domain.access import IdentityKind, Permission
+from alchemiscale_prefect.wire.fields import ScopeName
+
+
+class _Answer(BaseModel):
+    """Made from a value of `domain`, field by field."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+
+class Grant(_Answer):
+    """What an identity may do in a Scope."""
+
+    scope: ScopeName
+    permission: Permission = Permission.write
+
+
+class GiveGrant(BaseModel):
+    """``POST /scopes/{scope}/grants``."""
+
+    identifier: str
+    permission: Permission = Permission.write
+
+
+class Access(_Answer):
+    """An identity's grant."""
+
+    kind: IdentityKind
+    identifier: str
+    grant: Grant
+
+
+class CreateIdentity(BaseModel):
+    """``POST /admin/identities``."""
+
+    kind: IdentityKind
+    identifier: str
+    key: str
+    grants: list[Grant] = []
+    email: str | None = None
+    full_name: str | None = None
+    expires_at: datetime | None = None
+
+
+class Identity(_Answer):
+    """An identity as an administrator sees it."""
+
+    kind: IdentityKind
+    identifier: str
+    grants: list[Grant]
+    email: str | None
+    full_name: str | None
+    disabled: bool
+    expires_at: datetime | None
+    created_at: datetime
+
+
+class AddKey(BaseModel):
+    """``POST /admin/identities/{kind}/{identity}/keys``."""
+
+    name: str
+    key: str
+    expires_at: datetime | None = None
+
+
+class ApiKey(_Answer):
+    """A key, without its secret."""
+
+    name: str
+    expires_at: datetime | None
+    created_at: datetime
+
+
+class AuditEntry(_Answer):
+    """Something that somebody did."""
+
+    id: int
+    at: datetime
+    kind: str
+    identifier: str
+    action: str
+    scope: str | None
+    target: str | None
+    details: dict[str, Any] | None
+
+
+class PoolMetrics(_Answer):
+    """Attempts in a work pool."""
+
+    pool: str
+    dispatched: int
+    running: int
+    ended: dict[str, int]
+
+
+class RunningAttempt(_Answer):
+    """An execution of a Task that runs now."""
+
+    task: str
+    n: int
+    pool: str
+    host: str | None
+    started_at: datetime | None
+
+
+class ComputeMetrics(_Answer):
+    """What computes, and how it goes."""
+
+    hours: float
+    tasks: dict[str, dict[str, int]]
+    pools: list[PoolMetrics]
+    running: list[RunningAttempt]
