@@ -145,14 +145,32 @@ class Histories(RuleBasedStateMachine):
             model.weights[net] = 0.5 if weight is None else weight
 
     @precondition(lambda self: self.model)
-    @rule(pick=PICK, net=st.integers(0, 1))
-    def cancel(self, pick: int, net: int) -> None:
+    @rule(pick=PICK, net=st.integers(0, 1), stop=st.booleans())
+    def cancel(self, pick: int, net: int, stop: bool) -> None:
         task = self._task(pick)
         model = self.model[task]
-        (answer,) = self.world.cancel(self.nets[net], [task])
+        (answer,) = self.world.cancel(self.nets[net], [task], stop_tasks=stop)
         assert answer == (str(task) if net in model.weights else None)
-        if model.weights.pop(net, None) is not None and not model.weights and model.live and not model.live.begun:
+        removed = model.weights.pop(net, None) is not None
+        if stop:
+            self._stop_if_unwanted(model)
+        elif removed and not model.weights and model.live and not model.live.begun:
             model.live = None
+
+    @rule(net=st.integers(0, 1), state=st.sampled_from(["inactive", "deleted"]))
+    def stop_network(self, net: int, state: str) -> None:
+        self.world.stop(self.nets[net], state)
+        for model in self.model.values():
+            model.weights.pop(net, None)
+            self._stop_if_unwanted(model)
+
+    def _stop_if_unwanted(self, model: Model) -> None:
+        if model.weights or model.live is None:
+            return
+        if model.live.begun:
+            model.become(TaskStatus.waiting)
+            model.losses = 0
+        model.live = None
 
     @precondition(lambda self: self.model)
     @rule(pick=PICK, status=st.sampled_from(["waiting", "waiting", "invalid", "deleted"]).map(TaskStatus))

@@ -73,8 +73,12 @@ class World:
     def action(self, net: Net, keys: Sequence[ScopedKey], weight: float | None = None) -> list[str | None]:
         return actions.action(self.database, self.user, net.key, keys, weight)
 
-    def cancel(self, net: Net, keys: Sequence[ScopedKey]) -> list[str | None]:
-        return actions.cancel(self.database, self.user, net.key, keys)
+    def cancel(self, net: Net, keys: Sequence[ScopedKey], *, stop_tasks: bool = False) -> list[str | None]:
+        return actions.cancel(self.database, self.user, net.key, keys, stop_tasks=stop_tasks)
+
+    def stop(self, net: Net, state: str = "inactive") -> list[str | None]:
+        """Set the network's state, and stop its Tasks."""
+        return networks.set_states(self.database, self.user, [net.key], [state], stop_tasks=True)
 
     def set_status(self, keys: Sequence[ScopedKey], status: str) -> list[str | None]:
         return tasks.set_status(self.database, self.user, keys, status)
