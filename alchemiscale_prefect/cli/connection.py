@@ -114,20 +114,19 @@ def _piped(text: str, field: str) -> Iterable[str]:
         document = json.loads(stripped)
     except ValueError as error:
         raise InvalidInput(f"standard input is neither keys nor JSON: {error}", field=field) from error
-    found = list(_named(document, field))
-    if not found and document:
-        raise InvalidInput(f"the JSON on standard input has no {field}s in it", field=field)
-    return found
+    return _named(document, field)
 
 
 def _named(document: Any, field: str) -> Iterator[str]:
     """Strings of an array, or what stands under `field` (or its plural) in an object of our own."""
     if isinstance(document, str):
         yield document
-    elif isinstance(document, list):
-        for item in document:
-            yield from _named(item, field)
-    elif isinstance(document, dict):
-        for name in (field, f"{field}s"):
-            if name in document:
-                yield from _named(document[name], field)
+        return
+    if isinstance(document, list):
+        parts = document
+    else:
+        parts = [document[name] for name in (field, f"{field}s") if isinstance(document, dict) and name in document]
+        if not parts:
+            raise InvalidInput(f"the JSON on standard input has no {field}s in it", field=field)
+    for part in parts:
+        yield from _named(part, field)

@@ -1,12 +1,14 @@
 """``alchemiscale-prefect network``."""
 
+import contextlib
+import sys
 from collections.abc import Mapping
 from typing import Annotated
 
 import typer
 
-from alchemiscale_prefect.cli import network_results
-from alchemiscale_prefect.cli.connection import Network, connected, network_key, there_are
+from alchemiscale_prefect.cli import network_copies, network_results
+from alchemiscale_prefect.cli.connection import Network, connected, known_network, network_key, there_are
 from alchemiscale_prefect.cli.output import Json, answer, cell, line, record, table
 from alchemiscale_prefect.cli.submission import (
     File,
@@ -93,7 +95,29 @@ def status(network: Network, as_json: Json = False) -> None:
     answer({**details.model_dump(), **units}, as_json, text)
 
 
+@app.command()
+def watch(
+    network: Network,
+    interval: Annotated[float, typer.Option(min=0.1, help="Seconds between two looks.")] = 10.0,
+    for_ever: Annotated[bool, typer.Option("--for-ever", help="Until Ctrl-C, also when all is done.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Follow a network until its Tasks are done. Exit code 1 if some of them are in error then."""
+    # the one document on standard output comes at the end; what is shown until then is for whoever looks on
+    showing = contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext()
+    with connected() as client, showing:
+        key = known_network(client, network)
+        counts = client.watch(key, interval_seconds=interval, until_done=not for_ever)
+    answer({"network": key, "status": counts}, as_json, lambda: None)
+    if counts.get(TaskStatus.error):
+        raise typer.Exit(1)
+
+
 app.command()(network_results.results)
+app.command()(network_results.archive)
+app.command()(network_copies.copy)
+app.command()(network_copies.merge)
+app.command()(network_copies.extend)
 
 
 @app.command()

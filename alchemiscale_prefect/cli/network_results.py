@@ -1,4 +1,4 @@
-"""``alchemiscale-prefect network results``: what a network found, into a terminal or a file."""
+"""``alchemiscale-prefect network results`` and ``archive``: what a network found, into a terminal or a file."""
 
 import csv
 import json
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from alchemiscale_prefect.cli.connection import Network, connected, known_network
+from alchemiscale_prefect.cli.connection import Network, connected, known_network, there_are
 from alchemiscale_prefect.cli.output import Json, answer, line, plain, printable, table
 from alchemiscale_prefect.domain.errors import InvalidInput
 from alchemiscale_prefect.domain.estimates import combine
@@ -49,6 +49,25 @@ def results(
         answer(written, as_json, lambda: line(f"{len(found)} Transformations in {out}"))
         return
     answer(document, as_json, lambda: _show(found))
+
+
+def archive(
+    network: Network,
+    out: Annotated[
+        Path,
+        typer.Option("--out", "-o", dir_okay=False, help="The file; compressed if it ends with .gz or .zst."),
+    ],
+    as_json: Json = False,
+) -> None:
+    """Write a network with all its results to one file, as gufe's AlchemicalArchive."""
+    with connected() as client:
+        key = known_network(client, network)
+        (found,) = there_are([key], [client.get_network_archive(key, visualize=False)])
+    from alchemiscale_prefect.chemistry import documents
+
+    _into(out, lambda: documents.write(found, out))
+    size = out.stat().st_size
+    answer({"network": key, "file": out, "bytes": size}, as_json, lambda: line(f"{size} bytes in {out}"))
 
 
 def _combined(found: dict[str, Any]) -> dict[str, Any]:

@@ -126,35 +126,3 @@ def test_what_is_not_there_is_named(
     assert cli.refused("task", "retry", "--network", nowhere)["field"] == "network"
     assert cli.refused("task", "action", nowhere, "--all")["code"] == "not_found"
     assert cli.refused("task", "create", "--network", nowhere)["code"] == "not_found"
-
-
-@pytest.mark.parametrize(
-    ("words", "field"),
-    [
-        (("status", "Task-1"), "task"),
-        (("status", "Transformation-1-a-b-c"), "task"),
-        (("create", MISSING), "transformation"),
-        (("retry", "--network", MISSING), "network"),
-    ],
-    ids=["malformed", "of a Transformation", "of a Task", "of no network"],
-)
-def test_a_wrong_key_is_refused_by_the_name_of_its_argument(
-    cli: CommandLine, words: tuple[str, ...], field: str
-) -> None:
-    error = cli.refused("task", *words)
-    assert error["code"] in ("invalid_input", "invalid_scoped_key")
-    assert error["field"] == field
-
-
-@pytest.mark.parametrize(
-    "words",
-    [("status",), ("status", MISSING, "--network", "x"), ("create",), ("set", "x"), ("retry", "--status", "error")],
-    ids=" ".join,
-)
-def test_a_command_that_does_not_say_of_what_is_a_usage_error(cli: CommandLine, words: tuple[str, ...]) -> None:
-    assert cli.refused("task", *words, code=2)["code"] == "usage"
-
-
-def test_standard_input_without_keys_is_refused(cli: CommandLine) -> None:
-    assert cli.refused("task", "status", "-", stdin='{"networks": ["x"]}')["field"] == "task"
-    assert cli.refused("task", "status", "-", stdin='{"tasks": [')["field"] == "task"
