@@ -13,7 +13,7 @@ from alchemiscale_prefect.domain.scopes import Scope
 from alchemiscale_prefect.services.networks import check_network_key
 from alchemiscale_prefect.services.submission import check_target, gufe_line, new_object
 from alchemiscale_prefect.store.database import Connection, Database
-from alchemiscale_prefect.store.queries import copies, networks, objects, scopes
+from alchemiscale_prefect.store.queries import copies, networks, objects, scopes, task_copies
 from alchemiscale_prefect.store.queries.copies import Source
 
 
@@ -61,7 +61,7 @@ def copy(
             away = _away(sources.values(), scope_id)
             ids = copies.copy_objects(connection, away, scope, scope_id, with_networks=True)
             copies.copy_networks(connection, away, ids, scope_id, network_state, principal.identifier)
-            copies.copy_tasks(connection, away, ids, scope_id)
+            task_copies.copy_complete(connection, away, ids, scope_id)
     return [ScopedKey.of(key.gufe_key, scope) for key in keys]
 
 
@@ -125,7 +125,7 @@ def merge(
             network_state,
             principal.identifier,
         )
-        copies.copy_tasks(connection, _away(sources.values(), scope_id), ids, scope_id)
+        task_copies.copy_complete(connection, _away(sources.values(), scope_id), ids, scope_id)
     return ScopedKey.of(entry.key, scope)
 
 

@@ -5,7 +5,7 @@ from typing import Any
 from pydantic import BaseModel, Field
 
 from alchemiscale_prefect.domain.networks import NetworkState
-from alchemiscale_prefect.wire.fields import ScopeField
+from alchemiscale_prefect.wire.fields import ScopedKeyText, ScopeField
 
 MAX_NETWORKS_PER_CALL = 10_000
 
@@ -13,7 +13,7 @@ MAX_NETWORKS_PER_CALL = 10_000
 class CopyNetworks(BaseModel):
     """``POST /bulk/networks/copy``."""
 
-    networks: list[str] = Field(max_length=MAX_NETWORKS_PER_CALL)
+    networks: list[ScopedKeyText] = Field(max_length=MAX_NETWORKS_PER_CALL)
     scope: ScopeField
     state: str = NetworkState.active.value
 
@@ -24,7 +24,7 @@ class MergeNetworks(BaseModel):
     `network` is the new network alone: ``[key, keyed dict]``, with the nodes and edges of all `networks`.
     """
 
-    networks: list[str] = Field(min_length=1, max_length=MAX_NETWORKS_PER_CALL)
+    networks: list[ScopedKeyText] = Field(min_length=1, max_length=MAX_NETWORKS_PER_CALL)
     network: list[Any]
     scope: ScopeField
     state: str = NetworkState.active.value

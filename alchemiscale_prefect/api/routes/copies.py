@@ -6,11 +6,10 @@ from fastapi import APIRouter, Depends
 
 from alchemiscale_prefect.api.auth import UserDatabase, UserPrincipal
 from alchemiscale_prefect.api.body import documented, json_body
-from alchemiscale_prefect.domain.keys import ScopedKey
 from alchemiscale_prefect.services import copies
 from alchemiscale_prefect.wire import copies as wire
 from alchemiscale_prefect.wire import paths
-from alchemiscale_prefect.wire.fields import ScopedKeyField
+from alchemiscale_prefect.wire.fields import ScopedKeyField, ScopedKeyText
 
 router = APIRouter(tags=["networks"])
 
@@ -20,9 +19,9 @@ def copy_networks(
     database: UserDatabase,
     principal: UserPrincipal,
     body: Annotated[wire.CopyNetworks, Depends(json_body(wire.CopyNetworks))],
-) -> list[str]:
+) -> list[ScopedKeyText]:
     """Copy networks into a scope, with complete Tasks and results; their keys there, in this order."""
-    return [str(key) for key in copies.copy(database, principal, _keys(body.networks), body.scope, body.state)]
+    return copies.copy(database, principal, body.networks, body.scope, body.state)
 
 
 @router.post(paths.NETWORKS_MERGE, openapi_extra=documented(wire.MergeNetworks))
@@ -32,10 +31,4 @@ def merge_networks(
     body: Annotated[wire.MergeNetworks, Depends(json_body(wire.MergeNetworks))],
 ) -> ScopedKeyField:
     """Make one network of several, in a scope, with complete Tasks and results."""
-    return copies.merge(
-        database, principal, _keys(body.networks), body.network, body.scope, body.state, body.gufe_version
-    )
-
-
-def _keys(names: list[str]) -> list[ScopedKey]:
-    return [ScopedKey.from_str(name) for name in names]
+    return copies.merge(database, principal, body.networks, body.network, body.scope, body.state, body.gufe_version)
