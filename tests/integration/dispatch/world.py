@@ -49,11 +49,12 @@ class World:
     # --- making ------------------------------------------------------------------------------------------------------
 
     def network(self, name: str = "one", weight: float = 0.5, systems: Sequence[str] = ("a", "b")) -> Net:
-        """A network of one Transformation."""
+        """A network of one Transformation, in the user's scope."""
+        (scope,) = self.user.scopes
         chain = network_chain(name, systems, [(0, 1)])
-        key = submission.create_network(self.database, self.user, chain, SCOPE)
+        key = submission.create_network(self.database, self.user, chain, scope)
         networks.set_weights(self.database, self.user, [key], [weight])
-        return Net(key, tuple(ScopedKey.of(tf, SCOPE) for tf in keys_of(chain, "Transformation")))
+        return Net(key, tuple(ScopedKey.of(tf, scope) for tf in keys_of(chain, "Transformation")))
 
     def create(self, net: Net, count: int = 1, extends: ScopedKey | None = None) -> list[ScopedKey]:
         """Tasks that are not actioned."""
@@ -149,7 +150,7 @@ class World:
         """Make every attempt so much older."""
         past = ", ".join(
             f"{column} = {column} - make_interval(secs => :seconds)"
-            for column in ("created_at", "launched_at", "pending_since", "lease_expires_at")
+            for column in ("created_at", "launched_at", "pending_since", "started_at", "lease_expires_at", "ended_at")
         )
         self.execute(f"update attempt set {past}", seconds=seconds)
 
