@@ -10,7 +10,12 @@ if TYPE_CHECKING:
     from alchemiscale_prefect.domain.keys import ScopedKey
     from alchemiscale_prefect.domain.networks import NetworkState as NetworkStateEnum
     from alchemiscale_prefect.domain.scopes import Scope
+    from alchemiscale_prefect.domain.strategies import StrategyMode as StrategyModeEnum
+    from alchemiscale_prefect.domain.strategies import StrategyState
+    from alchemiscale_prefect.domain.strategies import StrategyStatus as StrategyStatusEnum
+    from alchemiscale_prefect.domain.strategies import StrategyTaskScaling as StrategyTaskScalingEnum
     from alchemiscale_prefect.domain.tasks import TaskStatus as TaskStatusEnum
+    from alchemiscale_prefect.sdk.admin import AlchemiscaleAdminClient
     from alchemiscale_prefect.sdk.client import AlchemiscaleClient
     from alchemiscale_prefect.sdk.errors import AlchemiscaleClientError, AlchemiscaleConnectionError
     from alchemiscale_prefect.sdk.results import ResultFormat
@@ -18,6 +23,7 @@ if TYPE_CHECKING:
     from alchemiscale_prefect.wire.tasks import SetTasks
 
 __all__ = [
+    "AlchemiscaleAdminClient",
     "AlchemiscaleClient",
     "AlchemiscaleClientError",
     "AlchemiscaleConnectionError",
@@ -26,6 +32,10 @@ __all__ = [
     "Scope",
     "ScopedKey",
     "SetTasks",
+    "StrategyModeEnum",
+    "StrategyState",
+    "StrategyStatusEnum",
+    "StrategyTaskScalingEnum",
     "TaskAttempt",
     "TaskDetails",
     "TaskStatusEnum",
@@ -34,6 +44,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "AlchemiscaleAdminClient": ("sdk.admin", "AlchemiscaleAdminClient"),
     "AlchemiscaleClient": ("sdk.client", "AlchemiscaleClient"),
     "AlchemiscaleClientError": ("sdk.errors", "AlchemiscaleClientError"),
     "AlchemiscaleConnectionError": ("sdk.errors", "AlchemiscaleConnectionError"),
@@ -41,6 +52,10 @@ _HOMES = {
     "ResultFormat": ("sdk.results", "ResultFormat"),
     "Scope": ("domain.scopes", "Scope"),
     "ScopedKey": ("domain.keys", "ScopedKey"),
+    "StrategyModeEnum": ("domain.strategies", "StrategyMode"),
+    "StrategyState": ("domain.strategies", "StrategyState"),
+    "StrategyStatusEnum": ("domain.strategies", "StrategyStatus"),
+    "StrategyTaskScalingEnum": ("domain.strategies", "StrategyTaskScaling"),
     "SetTasks": ("wire.tasks", "SetTasks"),
     "TaskAttempt": ("wire.history", "TaskAttempt"),
     "TaskDetails": ("wire.history", "TaskDetails"),

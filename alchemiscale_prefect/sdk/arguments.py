@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import TypeVar
 
+from alchemiscale_prefect.domain.access import Permission
 from alchemiscale_prefect.domain.errors import InvalidInput, InvalidScopedKey
 from alchemiscale_prefect.domain.keys import ScopedKey
 from alchemiscale_prefect.domain.scopes import Scope
@@ -53,6 +54,21 @@ def as_scope(value: Scope | str | None) -> Scope:
     if value is None:
         return Scope()
     return value if isinstance(value, Scope) else Scope.from_str(str(value).strip())
+
+
+def as_permission(value: Permission | str) -> Permission:
+    """`value` as a Permission.
+
+    Raises
+    ------
+    InvalidInput
+        Also a ValueError: there is none of this name.
+    """
+    try:
+        return Permission(value)
+    except ValueError as error:
+        known = ", ".join(Permission)
+        raise InvalidInput(f"{value!r} is no permission; there are {known}", field="permission") from error
 
 
 def batches(items: Sequence[Item], size: int) -> Iterator[list[Item]]:

@@ -13,6 +13,7 @@ from alchemiscale_prefect.sdk.chemicalsystems import ChemicalSystems
 from alchemiscale_prefect.sdk.content import ContentReader
 from alchemiscale_prefect.sdk.copies import Copies
 from alchemiscale_prefect.sdk.credentials import find_credentials
+from alchemiscale_prefect.sdk.grants import Grants
 from alchemiscale_prefect.sdk.history import History
 from alchemiscale_prefect.sdk.network_details import NetworksDetails
 from alchemiscale_prefect.sdk.networks import Networks
@@ -20,21 +21,24 @@ from alchemiscale_prefect.sdk.restarts import Restarts
 from alchemiscale_prefect.sdk.retries import RetryPolicy
 from alchemiscale_prefect.sdk.scopes import Scopes
 from alchemiscale_prefect.sdk.status import Status
+from alchemiscale_prefect.sdk.strategies import Strategies
 from alchemiscale_prefect.sdk.tasks import Tasks
 from alchemiscale_prefect.sdk.transformations import Transformations
 from alchemiscale_prefect.sdk.transport import Transport
 from alchemiscale_prefect.sdk.watch import Watch
 from alchemiscale_prefect.wire import paths
 
-CACHE_FOLDER = "alchemiscale-prefect-1"
+CACHE_FOLDER = "alchemiscale-prefect-2"
 """Inside the cache directory, which may be alchemiscale's own; the number is the layout's."""
 
 
 class AlchemiscaleClient(
     Scopes,
+    Grants,
     Networks,
     NetworksDetails,
     Restarts,
+    Strategies,
     Transformations,
     ChemicalSystems,
     Tasks,

@@ -5,6 +5,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from alchemiscale_prefect.domain import access, identities, metrics
 from alchemiscale_prefect.domain.access import IdentityKind, Permission
 from alchemiscale_prefect.wire.fields import ScopeName
 
@@ -21,6 +22,10 @@ class Grant(_Answer):
     scope: ScopeName
     permission: Permission = Permission.write
 
+    def to_domain(self) -> access.Grant:
+        """The value."""
+        return access.Grant(self.scope, self.permission)
+
 
 class GiveGrant(BaseModel):
     """``POST /scopes/{scope}/grants``."""
@@ -35,6 +40,10 @@ class Access(_Answer):
     kind: IdentityKind
     identifier: str
     grant: Grant
+
+    def to_domain(self) -> identities.Access:
+        """The value."""
+        return identities.Access(self.kind, self.identifier, self.grant.to_domain())
 
 
 class CreateIdentity(BaseModel):
@@ -61,6 +70,19 @@ class Identity(_Answer):
     expires_at: datetime | None
     created_at: datetime
 
+    def to_domain(self) -> identities.Identity:
+        """The value."""
+        return identities.Identity(
+            self.kind,
+            self.identifier,
+            tuple(grant.to_domain() for grant in self.grants),
+            self.email,
+            self.full_name,
+            self.disabled,
+            self.expires_at,
+            self.created_at,
+        )
+
 
 class AddKey(BaseModel):
     """``POST /admin/identities/{kind}/{identity}/keys``."""
@@ -77,6 +99,10 @@ class ApiKey(_Answer):
     expires_at: datetime | None
     created_at: datetime
 
+    def to_domain(self) -> identities.ApiKey:
+        """The value."""
+        return identities.ApiKey(self.name, self.expires_at, self.created_at)
+
 
 class AuditEntry(_Answer):
     """Something that somebody did."""
@@ -89,6 +115,10 @@ class AuditEntry(_Answer):
     scope: str | None
     target: str | None
     details: dict[str, Any] | None
+
+    def to_domain(self) -> identities.AuditEntry:
+        """The value."""
+        return identities.AuditEntry(**dict(self))
 
 
 class PoolMetrics(_Answer):
@@ -117,3 +147,12 @@ class ComputeMetrics(_Answer):
     tasks: dict[str, dict[str, int]]
     pools: list[PoolMetrics]
     running: list[RunningAttempt]
+
+    def to_domain(self) -> metrics.ComputeMetrics:
+        """The value."""
+        return metrics.ComputeMetrics(
+            self.hours,
+            self.tasks,
+            tuple(metrics.PoolMetrics(**dict(pool)) for pool in self.pools),
+            tuple(metrics.RunningAttempt(**dict(attempt)) for attempt in self.running),
+        )

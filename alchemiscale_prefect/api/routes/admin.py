@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends
 from alchemiscale_prefect.api.auth import AdminPrincipal
 from alchemiscale_prefect.api.body import documented, json_body
 from alchemiscale_prefect.api.dependencies import CurrentSystem
-from alchemiscale_prefect.domain.access import Grant, IdentityKind
+from alchemiscale_prefect.domain.access import IdentityKind
 from alchemiscale_prefect.domain.scopes import Scope
 from alchemiscale_prefect.services import audit, grants, identities, metrics
 from alchemiscale_prefect.wire import identities as wire
@@ -40,7 +40,7 @@ def create_identity(
         body.kind,
         body.identifier,
         body.key,
-        [Grant(grant.scope, grant.permission) for grant in body.grants],
+        [grant.to_domain() for grant in body.grants],
         email=body.email,
         full_name=body.full_name,
         expires_at=body.expires_at,
@@ -114,7 +114,7 @@ def add_grants(
     body: Annotated[list[wire.Grant], Depends(json_body(list[wire.Grant]))],
 ) -> None:
     """Let an identity do something in scopes, instead of what it may do in just these."""
-    given = [Grant(grant.scope, grant.permission) for grant in body]
+    given = [grant.to_domain() for grant in body]
     grants.grant(system.database, principal, kind, identity, given)
 
 
