@@ -13,6 +13,7 @@ def check(database: Database, objects: ObjectStore) -> None:
     current, needed = schema.revisions(database)
     if current != needed:
         raise Unavailable(f"the database has schema {current}, this version needs {needed}; upgrade it")
+    schema.check_row_security(database)
     location = f"check/{uuid.uuid4().hex}"
     objects.put(location, b"check")
     kept = objects.get(location)

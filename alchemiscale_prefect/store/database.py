@@ -1,15 +1,20 @@
 """The connection to Postgres: an engine, and one transaction at a time."""
 
+import copy
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
+import structlog
 from sqlalchemy import Connection, Engine, create_engine, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from alchemiscale_prefect.domain.errors import InvalidInput, Unavailable
+from alchemiscale_prefect.domain.errors import InvalidInput, NotAuthorized, Unavailable
 from alchemiscale_prefect.domain.scopes import Scope
+from alchemiscale_prefect.store import row_security
+
+log = structlog.get_logger(__name__)
 
 MINIMUM_VERSION = 15
 # classes of SQLSTATE that mean: not your fault, try again (connection, resources, shutdown, serialisation, locks)
@@ -52,11 +57,13 @@ class Database:
             # a forgotten open transaction holds a snapshot, which hurts the queue most
             connect_args={"options": "-c timezone=utc -c idle_in_transaction_session_timeout=60000"},
         )
+        self._scopes: tuple[Scope, ...] | None = None
 
     def restricted(self, scopes: Iterable[Scope]) -> "Database":
-        """This database as somebody with `scopes` may see it."""
-        del scopes
-        return self
+        """This database as somebody with `scopes` may see it: Postgres itself keeps its transactions to their rows."""
+        view = copy.copy(self)
+        view._scopes = tuple(scopes)
+        return view
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
@@ -66,13 +73,21 @@ class Database:
         ------
         Unavailable
             Postgres cannot be reached, is out of connections, or gave up on a deadlock.
+        NotAuthorized
+            Of a restricted database: it would not write a row outside of the scopes.
         """
         try:
             with self.engine.begin() as connection:
+                if self._scopes is not None:
+                    row_security.confine(connection, self._scopes)
                 yield connection
         except PoolTimeout as error:
             raise Unavailable("the server is busy; try again") from error
         except DBAPIError as error:
+            if row_security.refused(error):
+                # a check of ours is missing: nothing gets here that was authorised
+                log.error("row_security_refused", statement=error.statement)
+                raise NotAuthorized("the database refuses to write outside of this identity's scopes") from error
             state = getattr(error.orig, "sqlstate", None)
             lost = state is None and (error.connection_invalidated or isinstance(error, OperationalError))
             if lost or (state is not None and state.startswith(_PASSING)):

@@ -10,6 +10,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 
+from alchemiscale_prefect.store import row_security
 from alchemiscale_prefect.store.database import Database
 from alchemiscale_prefect.store.tables import metadata
 
@@ -29,6 +30,7 @@ def upgrade(database: Database) -> None:
     """Bring the database to this version's schema; no-op if it is there."""
     with database.transaction() as connection:
         connection.execute(text("select pg_advisory_xact_lock(:lock)"), {"lock": _MIGRATION_LOCK})
+        row_security.ensure_role(connection)
         command.upgrade(configuration(connection), "head")
 
 
@@ -44,3 +46,9 @@ def differences(database: Database) -> list[Any]:
     with database.transaction() as connection:
         context = MigrationContext.configure(connection, opts={"compare_server_default": True})
         return list(compare_metadata(context, metadata))
+
+
+def check_row_security(database: Database) -> None:
+    """Raise `Unavailable`, saying what to mend, unless requests can be kept to their scopes and nothing else is."""
+    with database.transaction() as connection:
+        row_security.check(connection)

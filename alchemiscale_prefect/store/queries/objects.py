@@ -14,6 +14,7 @@ from alchemiscale_prefect.domain.errors import ContentConflict
 from alchemiscale_prefect.domain.keyed_chains import same_content
 from alchemiscale_prefect.domain.keys import ScopedKey
 from alchemiscale_prefect.domain.scopes import Scope
+from alchemiscale_prefect.store import row_security
 from alchemiscale_prefect.store.rows import copy_rows
 
 _LEVEL = 3
@@ -31,13 +32,13 @@ _CHAIN = text(
         select cast(:root as bigint)
         union
         select unnest(o.refers_to) from needed n join gufe_object o on o.id = n.id)
-    select o.key, o.content from needed n join gufe_object o on o.id = n.id order by o.id
+    select o.key, o.content, o.gufe_version from needed n join gufe_object o on o.id = n.id order by o.id
     """
 )
 
 _NETWORK_CHAIN = text(
     """
-    select o.key, o.content
+    select o.key, o.content, o.gufe_version
     from unnest(:ids) with ordinality as given(id, n) join gufe_object o on o.id = given.id
     order by given.n
     """
@@ -93,6 +94,22 @@ class Summary:
     gufe_version: str
 
 
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """The keyed chain of an object.
+
+    Attributes
+    ----------
+    text
+        JSON: what was sent, never decoded, a network's in the client's order.
+    gufe_version
+        Who wrote it; several, with commas, if its objects came from different clients.
+    """
+
+    text: bytes
+    gufe_version: str
+
+
 def id_of(connection: Connection, key: ScopedKey) -> int | None:
     """The id of a gufe object."""
     statement = text(f"select o.id from gufe_object o where {IN_SCOPE}")  # noqa: S608  the fragment is a constant
@@ -138,14 +155,20 @@ def summary(connection: Connection, object_id: int) -> Summary:
 
 
 def chain(connection: Connection, object_id: int) -> bytes:
-    """The keyed chain of an object as JSON text: what was sent, never decoded, a network's in the client's order."""
+    """The text of `read`."""
+    return read(connection, object_id).text
+
+
+def read(connection: Connection, object_id: int) -> Chain:
+    """The keyed chain of the object with this id."""
     ids = connection.execute(text("select chain from network where id = :id"), {"id": object_id}).scalar_one_or_none()
     if ids is None:
-        rows = connection.execute(_CHAIN, {"root": object_id})
+        rows = connection.execute(_CHAIN, {"root": object_id}).all()
     else:
-        rows = connection.execute(_NETWORK_CHAIN, {"ids": ids})
+        rows = connection.execute(_NETWORK_CHAIN, {"ids": ids}).all()
     decompress = zstandard.ZstdDecompressor().decompress
-    return b"[" + b",".join(b"[%b,%b]" % (json.dumps(key).encode(), decompress(text_)) for key, text_ in rows) + b"]"
+    pairs = b",".join(b"[%b,%b]" % (json.dumps(row.key).encode(), decompress(row.content)) for row in rows)
+    return Chain(b"[" + pairs + b"]", ", ".join(sorted({row.gufe_version for row in rows})))
 
 
 def store(
@@ -155,6 +178,7 @@ def store(
     objects: Sequence[NewObject],
     gufe_version: str,
     stored: Mapping[str, int] | None = None,
+    field: str = "network",
 ) -> dict[str, int]:
     """Keep a chain's objects; those that the scope has already are left as they are.
 
@@ -166,6 +190,8 @@ def store(
         Dependencies first, each once.
     stored
         Ids of what they refer to and is not among them.
+    field
+        What the caller calls the chain.
 
     Returns
     -------
@@ -177,13 +203,14 @@ def store(
     ContentConflict
         A key stands in the scope with other content.
     """
-    ids = {**(stored or {}), **_known(connection, scope, scope_id, objects)}
+    ids = {**(stored or {}), **_known(connection, scope, scope_id, objects, field)}
     new = [obj for obj in objects if obj.key not in ids]
     if new:
         # the ids first, so that the objects can be written with those they refer to
         fresh = next_ids(connection, len(new))
         ids.update((obj.key, object_id) for obj, object_id in zip(new, fresh, strict=True))
-        copy_rows(connection, "gufe_object", _COLUMNS, _rows(scope_id, new, ids, gufe_version))
+        with row_security.lifted(connection, scope_id):
+            copy_rows(connection, "gufe_object", _COLUMNS, _rows(scope_id, new, ids, gufe_version))
     return ids
 
 
@@ -192,7 +219,9 @@ def next_ids(connection: Connection, count: int) -> list[int]:
     return sorted(connection.execute(_NEXT_IDS, {"count": count}).scalars())
 
 
-def _known(connection: Connection, scope: Scope, scope_id: int, objects: Sequence[NewObject]) -> dict[str, int]:
+def _known(
+    connection: Connection, scope: Scope, scope_id: int, objects: Sequence[NewObject], field: str
+) -> dict[str, int]:
     by_key = {obj.key: obj for obj in objects}
     rows = connection.execute(_KNOWN, {"scope": scope_id, "keys": list(by_key)}).all()
     ids = {row.key: row.id for row in rows}
@@ -203,7 +232,7 @@ def _known(connection: Connection, scope: Scope, scope_id: int, objects: Sequenc
             raise ContentConflict(
                 f"{key} already stands in scope {scope} with other content; a gufe key names one content only, so one "
                 "of the two was changed after gufe named it. Make the object anew, or use another scope",
-                field="network",
+                field=field,
             )
     return ids
 

@@ -8,6 +8,7 @@ from sqlalchemy.types import Text
 
 from alchemiscale_prefect.domain.errors import GufeVersionConflict
 from alchemiscale_prefect.domain.scopes import Scope
+from alchemiscale_prefect.store import row_security
 
 NAME = "s.org || '-' || s.campaign || '-' || s.project"
 """A scope as a string, for a query in which its table is ``s``."""
@@ -65,6 +66,7 @@ def enter(connection: Connection, scope: Scope, line: str) -> int:
             "insert into scope (org, campaign, project) values (:org, :campaign, :project) returning id, gufe_line"
         )
         row = connection.execute(insert, parts).one()
+    row_security.admit(connection, row.id)
     if row.gufe_line is None:
         connection.execute(text("update scope set gufe_line = :line where id = :id"), {"line": line, "id": row.id})
     elif row.gufe_line != line:
