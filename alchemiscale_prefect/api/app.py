@@ -22,6 +22,7 @@ from alchemiscale_prefect.api.routes import (
     results,
     scopes,
     service,
+    strategies,
     tasks,
     transformations,
 )
@@ -40,6 +41,7 @@ AREAS = (
     network_details,
     copies,
     restarts,
+    strategies,
     transformations,
     chemicalsystems,
     tasks,

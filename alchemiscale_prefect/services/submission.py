@@ -119,23 +119,23 @@ def _prepared(chain: KeyedChain, content: NetworkContent) -> Iterator[NewObject]
         yield new_object(entry, named=entry.key in named)
 
 
-def new_object(entry: Entry, *, named: bool) -> NewObject:
+def new_object(entry: Entry, *, named: bool, field: str = "network") -> NewObject:
     """An entry as it is kept; `InvalidKeyedChain` if it is to be found by its name or key, and these will not do."""
     if named:
-        _check_key(entry)
+        _check_key(entry, field)
     name = entry.name
     if name is not None and (len(name) > MAX_NAME or "\0" in name):
         if named:
             raise InvalidKeyedChain(
-                f"`network`: the name of {entry.key} must have at most {MAX_NAME} characters and no NUL",
-                field="network",
+                f"`{field}`: the name of {entry.key} must have at most {MAX_NAME} characters and no NUL",
+                field=field,
             )
         name = None
     return NewObject(entry.key, entry.qualname, entry.module, name, entry.text, entry.digest, entry.references)
 
 
-def _check_key(entry: Entry) -> None:
+def _check_key(entry: Entry, field: str) -> None:
     try:
         check_gufe_key(entry.key)
     except InvalidGufeKey as error:
-        raise InvalidKeyedChain(f"`network`: {error}", field="network") from error
+        raise InvalidKeyedChain(f"`{field}`: {error}", field=field) from error
