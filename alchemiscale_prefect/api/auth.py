@@ -15,7 +15,6 @@ from fastapi import Depends, FastAPI, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.security import OAuth2PasswordBearer
 
-from alchemiscale_prefect.api.dependencies import CurrentSystem
 from alchemiscale_prefect.api.login_limit import LoginLimit
 from alchemiscale_prefect.bootstrap import System
 from alchemiscale_prefect.domain.access import Grant, IdentityKind, Permission, Principal
@@ -136,12 +135,17 @@ ComputePrincipal = Annotated[Principal, Depends(_compute)]
 AdminPrincipal = Annotated[Principal, Depends(_admin)]
 
 
-async def _user_database(system: CurrentSystem, principal: UserPrincipal) -> Database:
-    return system.database.restricted(principal.scopes)
+def _restricted(request: Request, principal: Principal) -> Database:
+    database: Database = request.app.state.system.database
+    return database.restricted(principal.scopes)
 
 
-async def _compute_database(system: CurrentSystem, principal: ComputePrincipal) -> Database:
-    return system.database.restricted(principal.scopes)
+async def _user_database(request: Request, principal: UserPrincipal) -> Database:
+    return _restricted(request, principal)
+
+
+async def _compute_database(request: Request, principal: ComputePrincipal) -> Database:
+    return _restricted(request, principal)
 
 
 UserDatabase = Annotated[Database, Depends(_user_database)]

@@ -5,27 +5,31 @@ Routes take every body through here, never as a FastAPI body parameter, which wo
 
 import json
 import zlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from functools import cache
 from tempfile import SpooledTemporaryFile
 from typing import IO, Annotated, Any, TypeAlias
 
 from fastapi import Depends, Request
 from pydantic import TypeAdapter, ValidationError
+from starlette.concurrency import run_in_threadpool
 
-from alchemiscale_prefect.api.dependencies import CurrentSystem
 from alchemiscale_prefect.api.errors import invalid_body
 from alchemiscale_prefect.domain.errors import BodyTooLarge, InvalidBody
 
 # up to here a body stays in memory while it comes in
 IN_MEMORY = 1024**2
+# up to here it is read and decoded where it came in: that takes less time than handing it to another thread
+_AT_ONCE = 32 * 1024
 _CHUNK = 256 * 1024
 
 Spool: TypeAlias = "SpooledTemporaryFile[bytes]"
 
 
-async def spooled(request: Request, limit: int) -> AsyncIterator[Spool]:
-    """The body as it was sent, in a file; `BodyTooLarge` as soon as that is known."""
+@asynccontextmanager
+async def spooled(request: Request, limit: int) -> AsyncIterator[tuple[Spool, int]]:
+    """The body as it was sent, in a file, and its size; `BodyTooLarge` as soon as that is known."""
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and (len(declared) > len(str(limit)) or int(declared) > limit):
         raise _too_large(limit)
@@ -37,21 +41,18 @@ async def spooled(request: Request, limit: int) -> AsyncIterator[Spool]:
                 raise _too_large(limit)
             file.write(chunk)
         file.seek(0)
-        yield file
+        yield file, size
 
 
-async def _spooled(request: Request, system: CurrentSystem) -> AsyncIterator[Spool]:
-    async for file in spooled(request, system.api.max_body_bytes):
-        yield file
-
-
-def _bytes(request: Request, file: Annotated[Spool, Depends(_spooled)], system: CurrentSystem) -> bytes:
-    # a plain function: FastAPI runs it, and what takes its result, off the event loop
+async def _bytes(request: Request) -> bytes:
+    # not as dependencies of dependencies: each costs as much as a small body
+    limit = request.app.state.system.api.max_body_bytes
     encoding = request.headers.get("content-encoding", "identity").strip().lower()
-    if encoding == "gzip":
-        return gunzip(file, system.api.max_body_bytes)
-    if encoding in ("identity", ""):
-        return file.read()
+    async with spooled(request, limit) as (file, size):
+        if encoding == "gzip":
+            return await run_in_threadpool(gunzip, file, limit)
+        if encoding in ("identity", ""):
+            return file.read() if size <= _AT_ONCE else await run_in_threadpool(file.read)
     raise InvalidBody(f"Content-Encoding {encoding!r} is not supported; send gzip or none", field="Content-Encoding")
 
 
@@ -60,17 +61,21 @@ Bytes = Annotated[bytes, Depends(_bytes)]
 
 
 @cache
-def json_body(type_: Any) -> Callable[[bytes], Any]:
+def json_body(type_: Any) -> Callable[[Request], Awaitable[Any]]:
     """A dependency that reads the body as JSON and checks it against `type_`; for ``Annotated[type_, Depends(…)]``."""
     adapter: TypeAdapter[Any] = TypeAdapter(type_)
 
-    def parsed(data: Bytes) -> Any:
+    def parsed(data: bytes) -> Any:
         try:
             return adapter.validate_python(decode(data))
         except ValidationError as error:
             raise invalid_body(error.errors(include_url=False, include_input=False)) from error
 
-    return parsed
+    async def body(request: Request) -> Any:
+        data = await _bytes(request)
+        return parsed(data) if len(data) <= _AT_ONCE else await run_in_threadpool(parsed, data)
+
+    return body
 
 
 def documented(type_: Any) -> dict[str, Any]:

@@ -1,9 +1,8 @@
 """ScopedKeys: a gufe key (``Prefix-token``) in a specific Scope."""
 
 import re
-import unicodedata
 from dataclasses import dataclass
-from functools import total_ordering
+from functools import lru_cache, total_ordering
 
 from alchemiscale_prefect.domain.errors import InvalidInput, InvalidScopedKey
 from alchemiscale_prefect.domain.scopes import Scope, check_component
@@ -24,12 +23,27 @@ def check_gufe_key(key: object) -> str:
     ------
     InvalidGufeKey
     """
-    if not isinstance(key, str) or not unicodedata.is_normalized("NFC", key) or _GUFE_KEY.fullmatch(key) is None:
+    if not isinstance(key, str) or _GUFE_KEY.fullmatch(key) is None:
         raise InvalidGufeKey(
             f"{key!r} is not a gufe key; expected '<prefix>-<token>' of letters, digits and underscores",
             field="gufe_key",
         )
     return key
+
+
+def _specific_scope(org: str, campaign: str, project: str) -> Scope:
+    try:
+        return _known_scope(org, campaign, project)
+    except TypeError:  # what cannot be hashed is no name either; this says which
+        return _known_scope.__wrapped__(org, campaign, project)
+
+
+# lists of thousands of keys have a few scopes
+@lru_cache(1024)
+def _known_scope(org: str, campaign: str, project: str) -> Scope:
+    for name, value in (("org", org), ("campaign", campaign), ("project", project)):
+        check_component(name, value)
+    return Scope(org, campaign, project)
 
 
 @total_ordering
@@ -55,10 +69,11 @@ class ScopedKey:
     project: str
 
     def __post_init__(self) -> None:
-        # gufe's GufeKey is a str subclass; a plain str compares, pickles and prints alike without importing gufe
-        object.__setattr__(self, "gufe_key", str(check_gufe_key(self.gufe_key)))
-        for name in ("org", "campaign", "project"):
-            check_component(name, getattr(self, name))
+        check_gufe_key(self.gufe_key)
+        if type(self.gufe_key) is not str:
+            # gufe's GufeKey is a str subclass; a plain str compares, pickles and prints alike without importing gufe
+            object.__setattr__(self, "gufe_key", str(self.gufe_key))
+        _specific_scope(self.org, self.campaign, self.project)
 
     @classmethod
     def from_str(cls, string: "str | ScopedKey") -> "ScopedKey":
@@ -73,11 +88,9 @@ class ScopedKey:
         """
         if isinstance(string, ScopedKey):
             return string
-        parts = string.split("-") if isinstance(string, str) else ()
-        if len(parts) != 5:
+        if not isinstance(string, str) or string.count("-") != 4:
             raise InvalidScopedKey("input does not appear to be a `ScopedKey`")
-        prefix, token, org, campaign, project = parts
-        return cls(f"{prefix}-{token}", org, campaign, project)
+        return cls(*string.rsplit("-", 3))
 
     @classmethod
     def from_dict(cls, dct: dict[str, str]) -> "ScopedKey":
@@ -108,7 +121,7 @@ class ScopedKey:
     @property
     def scope(self) -> Scope:
         """The Scope the object lives in."""
-        return Scope(self.org, self.campaign, self.project)
+        return _specific_scope(self.org, self.campaign, self.project)
 
     @property
     def qualname(self) -> str:

@@ -38,16 +38,16 @@ _FORM = {
 
 async def _credentials(request: Request) -> tuple[str, str]:
     """Identifier and key from an OAuth2 password form."""
-    async for file in spooled(request, MAX_FORM_BYTES):
-        try:
-            fields = parse_qs(file.read().decode(errors="replace"), keep_blank_values=True, max_num_fields=20)
-        except ValueError as error:
-            raise InvalidBody("the form has too many fields") from error
-        for name in ("username", "password"):
-            if name not in fields:
-                raise InvalidBody(f"`{name}` is missing; send an x-www-form-urlencoded form", field=name)
-        return fields["username"][0], fields["password"][0]
-    raise AssertionError("a body is read once")
+    async with spooled(request, MAX_FORM_BYTES) as (file, _):
+        form = file.read().decode(errors="replace")
+    try:
+        fields = parse_qs(form, keep_blank_values=True, max_num_fields=20)
+    except ValueError as error:
+        raise InvalidBody("the form has too many fields") from error
+    for name in ("username", "password"):
+        if name not in fields:
+            raise InvalidBody(f"`{name}` is missing; send an x-www-form-urlencoded form", field=name)
+    return fields["username"][0], fields["password"][0]
 
 
 Credentials = Annotated[tuple[str, str], Depends(_credentials)]

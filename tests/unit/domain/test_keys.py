@@ -100,3 +100,10 @@ def test_gufes_own_string_class_becomes_a_plain_string():
         pass
 
     assert type(ScopedKey(GufeKey("a-b"), "o", "c", "p").gufe_key) is str
+
+
+@pytest.mark.parametrize("part", [[], {}, None, 5, "*"])
+def test_a_scope_that_is_no_name(part):
+    with pytest.raises(InvalidScope) as caught:
+        ScopedKey("Task-1", "org", part, "project")
+    assert caught.value.field == "campaign"
