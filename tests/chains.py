@@ -80,3 +80,13 @@ def _edge(a: Pair, b: Pair, protocol: Pair, line: str) -> Pair:
 def keys_of(chain: Chain, *qualnames: str) -> list[str]:
     """Keys of the chain's objects of these classes, in its order."""
     return [key for key, content in chain if content["__qualname__"] in qualnames]
+
+
+def with_other_keys(chain: Chain) -> Chain:
+    """The same objects under other keys, as another version of gufe might have given them."""
+    text = json.dumps(chain)
+    for key, _ in chain:
+        qualname, _, token = key.rpartition("-")
+        text = text.replace(f'"{key}"', f'"{qualname}-{token[::-1]}"')
+    changed: Chain = json.loads(text)
+    return changed

@@ -22,9 +22,9 @@ from alchemiscale_prefect.domain import keyed_chains
 from alchemiscale_prefect.domain.errors import GufeVersionConflict, InvalidInput, InvalidKeyedChain
 
 if GUFE_LINE == "0":
-    from alchemiscale_prefect.chemistry.gufe04 import content_token
+    from alchemiscale_prefect.chemistry.gufe04 import content_token as content_token
 else:
-    from alchemiscale_prefect.chemistry.content_tokens import content_token
+    from alchemiscale_prefect.chemistry.content_tokens import content_token as content_token
 
 COMPRESSION_LEVEL = 3
 

@@ -18,6 +18,7 @@ from alchemiscale_prefect.chemistry.base import (
     Transformation,
 )
 from alchemiscale_prefect.chemistry.protocol_dags import UnitNode
+from alchemiscale_prefect.chemistry.versions import GUFE_VERSION
 from alchemiscale_prefect.domain.errors import (
     AlchemiscaleError,
     AttemptVoid,
@@ -181,7 +182,7 @@ class Attempt:
     def _new_dag(
         self, begun: wire.Begun, transformation: Transformation
     ) -> "tuple[ProtocolDAG, Workspace, list[ProtocolUnitResult]]":
-        extends = keyed_chains.decompress(self._client.fetch_extends()) if begun.extends else None
+        extends = self._extended() if begun.extends else None
         try:
             dag = protocol_dags.create(transformation, extends=extends, name=self._client.execution.task)
         except Exception as error:  # whatever a Protocol raises is its answer to this Transformation
@@ -191,6 +192,11 @@ class Attempt:
         # stored before its first unit runs: unit keys are random, and a later attempt needs these very ones
         self._client.store_dag(workspace.shared_id, keyed_chains.compress(dag))
         return dag, workspace, []
+
+    def _extended(self) -> ProtocolDAGResult:
+        data, gufe_version = self._client.fetch_extends()
+        extended: ProtocolDAGResult = keyed_chains.decompress(data, gufe_version=gufe_version)
+        return extended
 
     def _workspace(self, shared_id: str | None) -> Workspace:
         execution = self._client.execution
@@ -257,6 +263,7 @@ class Attempt:
                 estimate=estimate and estimate.value,
                 uncertainty=estimate and estimate.uncertainty,
                 units=estimate and estimate.units,
+                gufe_version=GUFE_VERSION,
                 tracebacks=[
                     wire.UnitTraceback(
                         failure_key=failure.failure_key,

@@ -1,7 +1,10 @@
 """The API as one compute flow run sees it: one attempt, one lease owner, no database."""
 
 from dataclasses import dataclass, field
+from typing import Any
 from uuid import UUID, uuid4
+
+import httpx
 
 from alchemiscale_prefect.domain.errors import AttemptVoid
 from alchemiscale_prefect.sdk.errors import AlchemiscaleClientError
@@ -9,6 +12,7 @@ from alchemiscale_prefect.sdk.retries import RetryPolicy
 from alchemiscale_prefect.sdk.transport import Transport
 from alchemiscale_prefect.wire import compute as wire
 from alchemiscale_prefect.wire import paths
+from alchemiscale_prefect.wire.objects import GUFE_VERSION
 
 PROMPT_SECONDS = 10.0
 _BYTES = "application/octet-stream"
@@ -110,9 +114,10 @@ class ComputeClient:
         """A unit result of the checkpoint."""
         return self._call("GET", paths.COMPUTE_UNIT, unit_result=key)
 
-    def fetch_extends(self) -> bytes:
-        """The ProtocolDAGResult to extend."""
-        return self._call("GET", paths.COMPUTE_EXTENDS)
+    def fetch_extends(self) -> tuple[bytes, str | None]:
+        """The ProtocolDAGResult to extend, and the version of gufe that wrote it, if that is known."""
+        response = self._request("GET", paths.COMPUTE_EXTENDS)
+        return response.content, response.headers.get(GUFE_VERSION)
 
     def store_result(self, key: str, ok: bool, data: bytes) -> None:
         """Keep the ProtocolDAGResult; it counts once `finish` names it."""
@@ -133,7 +138,10 @@ class ComputeClient:
         self._patient.close()
         self._prompt.close()
 
-    def _call(
+    def _call(self, method: str, path: str, **arguments: Any) -> bytes:
+        return self._request(method, path, **arguments).content
+
+    def _request(
         self,
         method: str,
         path: str,
@@ -144,12 +152,12 @@ class ComputeClient:
         compress: bool = False,
         transport: Transport | None = None,
         **parts: str,
-    ) -> bytes:
+    ) -> httpx.Response:
         headers = {wire.LEASE_OWNER: self.execution.owner}
         if data is not None:
             headers["Content-Type"] = _BYTES
         try:
-            response = (transport or self._patient).request(
+            return (transport or self._patient).request(
                 method,
                 paths.fill(path, task=self.execution.task, n=self.execution.n, **parts),
                 json=body,
@@ -162,4 +170,3 @@ class ComputeClient:
             if error.code == AttemptVoid.code:
                 raise AttemptVoid(str(error)) from error
             raise
-        return response.content

@@ -13,18 +13,45 @@ from alchemiscale_prefect.domain.errors import InvalidKeyedChain
 from alchemiscale_prefect.domain.keys import ScopedKey
 from alchemiscale_prefect.sdk.cache import CorruptedEntry, DiskCache
 from alchemiscale_prefect.sdk.transport import Transport
+from alchemiscale_prefect.wire.objects import GUFE_VERSION
 
 KEPT_OBJECTS = 10_000
 """Decoded objects kept in memory."""
 
 
 @dataclass(frozen=True, slots=True)
+class Stored:
+    """An object as it is stored.
+
+    Attributes
+    ----------
+    data
+        Its keyed chain, compressed by zstandard.
+    gufe_version
+        Who wrote it, if the API says so: keys are not stable across versions of gufe.
+    """
+
+    data: bytes
+    gufe_version: str | None
+
+    def to_bytes(self) -> bytes:
+        """Both in one, for the cache: the version is the first line."""
+        return (self.gufe_version or "").encode("latin-1") + b"\n" + self.data
+
+    @classmethod
+    def from_bytes(cls, entry: bytes) -> "Stored":
+        """Inverse of `to_bytes`; of anything else it makes what cannot be decoded."""
+        version, _, data = entry.partition(b"\n")
+        return cls(data, version.decode("latin-1") or None)
+
+
+@dataclass(frozen=True, slots=True)
 class Content:
-    """The zstandard keyed chain of an object, and the way to have it from the API if the cache's is no good."""
+    """A stored object, and the way to have it from the API if the cache's is no good."""
 
     key: ScopedKey
-    data: bytes
-    fetch: Callable[[], bytes]
+    stored: Stored
+    fetch: Callable[[], Stored]
     from_cache: bool
 
 
@@ -58,19 +85,19 @@ class ContentReader:
         """
         return self._decoded(path, key, compress)
 
-    def read(self, key: ScopedKey, fetch: Callable[[], bytes]) -> Content:
+    def read(self, key: ScopedKey, fetch: Callable[[], Stored]) -> Content:
         """The content of `key`, from the cache or else by `fetch`. May be called by several threads."""
         if self._cache is not None:
             try:
-                data = self._cache.get(str(key))
+                entry = self._cache.get(str(key))
             except CorruptedEntry:
                 self._discard(key)
-                data = None
-            if data is not None:
-                return Content(key, data, fetch, from_cache=True)
-        data = fetch()
-        self._keep(key, data)
-        return Content(key, data, fetch, from_cache=False)
+                entry = None
+            if entry is not None:
+                return Content(key, Stored.from_bytes(entry), fetch, from_cache=True)
+        stored = fetch()
+        self._keep(key, stored)
+        return Content(key, stored, fetch, from_cache=False)
 
     def decode(self, content: Content, expected_key: str | None = None) -> Any:
         """The gufe object of a content. What the cache had and is no good is fetched anew.
@@ -80,31 +107,34 @@ class ContentReader:
         InvalidKeyedChain, ModuleNotAllowed, GufeVersionConflict
             The API's content cannot be decoded here.
         """
-        # here, not above: gufe takes seconds to import, and much that a client does needs no object
-        from alchemiscale_prefect.chemistry import keyed_chains
-
         try:
-            with self._decoding:
-                return keyed_chains.decompress(content.data, expected_key=expected_key)
+            return self._decompress(content.stored, expected_key)
         except InvalidKeyedChain:
             if not content.from_cache:
                 raise
         self._discard(content.key)
-        data = content.fetch()
-        self._keep(content.key, data)
+        stored = content.fetch()
+        self._keep(content.key, stored)
+        return self._decompress(stored, expected_key)
+
+    def _decompress(self, stored: Stored, expected_key: str | None) -> Any:
+        # here, not above: gufe takes seconds to import, and much that a client does needs no object
+        from alchemiscale_prefect.chemistry import keyed_chains
+
         with self._decoding:
-            return keyed_chains.decompress(data, expected_key=expected_key)
+            return keyed_chains.decompress(stored.data, expected_key=expected_key, gufe_version=stored.gufe_version)
 
     def _read_object(self, path: str, key: ScopedKey, compress: bool) -> Any:
-        def fetch() -> bytes:
+        def fetch() -> Stored:
             response = self._transport.request("GET", path, headers=accept_encoding(compress))
-            return zstandard.ZstdCompressor().compress(response.content)
+            data = zstandard.ZstdCompressor().compress(response.content)
+            return Stored(data, response.headers.get(GUFE_VERSION))
 
         return self.decode(self.read(key, fetch), key.gufe_key)
 
-    def _keep(self, key: ScopedKey, data: bytes) -> None:
+    def _keep(self, key: ScopedKey, stored: Stored) -> None:
         if self._cache is not None:
-            self._cache.set(str(key), data)
+            self._cache.set(str(key), stored.to_bytes())
 
     def _discard(self, key: ScopedKey) -> None:
         warnings.warn(

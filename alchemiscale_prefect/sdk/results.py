@@ -10,10 +10,11 @@ from alchemiscale_prefect.domain.errors import InvalidInput
 from alchemiscale_prefect.domain.keys import ScopedKey
 from alchemiscale_prefect.sdk.area import Area
 from alchemiscale_prefect.sdk.arguments import as_scoped_key
-from alchemiscale_prefect.sdk.content import Content
+from alchemiscale_prefect.sdk.content import Content, Stored
 from alchemiscale_prefect.sdk.display import counting
 from alchemiscale_prefect.wire import paths
 from alchemiscale_prefect.wire.networks import TransformationEstimate
+from alchemiscale_prefect.wire.objects import GUFE_VERSION
 from alchemiscale_prefect.wire.results import ZSTD
 
 if TYPE_CHECKING:
@@ -305,10 +306,11 @@ class Results(Area):
     def _result(self, transformation: ScopedKey, reference: ScopedKey, route: Route) -> Content:
         path = paths.fill(paths.PROTOCOL_DAG_RESULT, transformation=transformation, route=route, result=reference)
 
-        def fetch() -> bytes:
+        def fetch() -> Stored:
             # as they are stored: what is compressed once gains nothing by gzip
             headers = {"Accept": ZSTD, "Accept-Encoding": "identity"}
-            return self._transport.request("GET", path, headers=headers).content
+            response = self._transport.request("GET", path, headers=headers)
+            return Stored(response.content, response.headers.get(GUFE_VERSION))
 
         return self._contents.read(reference, fetch)
 

@@ -5,6 +5,7 @@ from alchemiscale_prefect.domain.errors import NotFound
 from alchemiscale_prefect.domain.keys import ScopedKey
 from alchemiscale_prefect.store.database import Database
 from alchemiscale_prefect.store.queries import objects
+from alchemiscale_prefect.store.queries.objects import Chain
 
 
 def exists(database: Database, principal: Principal, key: ScopedKey) -> bool:
@@ -14,11 +15,11 @@ def exists(database: Database, principal: Principal, key: ScopedKey) -> bool:
         return objects.exists(connection, key)
 
 
-def get_chain(database: Database, principal: Principal, key: ScopedKey) -> bytes:
-    """The keyed chain of an object as JSON text, as it was sent; `NotFound` if there is none."""
+def get_chain(database: Database, principal: Principal, key: ScopedKey) -> Chain:
+    """The keyed chain of an object, as it was sent; `NotFound` if there is none."""
     principal.require(key.scope)
     with database.transaction() as connection:
         object_id = objects.id_of(connection, key)
         if object_id is None:
             raise NotFound("No such object in database")
-        return objects.chain(connection, object_id)
+        return objects.read(connection, object_id)

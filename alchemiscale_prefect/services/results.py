@@ -1,5 +1,7 @@
 """ProtocolDAGResults: which there are, their bytes, and the estimates kept beside them."""
 
+from dataclasses import dataclass
+
 from alchemiscale_prefect.domain.access import Principal
 from alchemiscale_prefect.domain.errors import InvalidInput, NotFound
 from alchemiscale_prefect.domain.keys import ScopedKey
@@ -10,6 +12,22 @@ from alchemiscale_prefect.store.queries import results
 from alchemiscale_prefect.wire.networks import TransformationEstimate
 
 _OK = {"results": True, "failures": False}
+
+
+@dataclass(frozen=True, slots=True)
+class StoredResult:
+    """A ProtocolDAGResult.
+
+    Attributes
+    ----------
+    data
+        Its keyed chain, compressed by zstandard.
+    gufe_version
+        Who wrote it, if that is known.
+    """
+
+    data: bytes
+    gufe_version: str | None
 
 
 def of_transformation(database: Database, principal: Principal, transformation: ScopedKey, *, ok: bool) -> list[str]:
@@ -33,8 +51,8 @@ def get(
     transformation: ScopedKey,
     route: str,
     result: ScopedKey,
-) -> bytes:
-    """The bytes of a result, as the compute run stored them: a zstd-compressed keyed chain.
+) -> StoredResult:
+    """A result, as the compute run stored it.
 
     Parameters
     ----------
@@ -49,13 +67,13 @@ def get(
     if route not in _OK:
         raise InvalidInput(f"`route` takes 'results' or 'failures', not '{route}'", field="route")
     principal.require_all((transformation.scope, result.scope))
-    location = None
+    stored = None
     if result.scope == transformation.scope:
         with database.transaction() as connection:
-            location = results.location(connection, result, transformation.gufe_key, ok=_OK[route])
-    if location is None:
+            stored = results.stored(connection, result, transformation.gufe_key, ok=_OK[route])
+    if stored is None:
         raise NotFound("No such object in database", field="result")
-    return objects.get(location)
+    return StoredResult(objects.get(stored.location), stored.gufe_version)
 
 
 def estimates(database: Database, principal: Principal, network: ScopedKey) -> list[TransformationEstimate]:

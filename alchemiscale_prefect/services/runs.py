@@ -16,6 +16,7 @@ from alchemiscale_prefect.domain.keys import ScopedKey, check_gufe_key
 from alchemiscale_prefect.domain.restarts import searched_text
 from alchemiscale_prefect.domain.tasks import TaskStatus
 from alchemiscale_prefect.services import restarts
+from alchemiscale_prefect.services.results import StoredResult
 from alchemiscale_prefect.store.database import Connection, Database
 from alchemiscale_prefect.store.objects.port import ObjectStore
 from alchemiscale_prefect.store.queries import attempts, checkpoints, objects, results
@@ -70,10 +71,11 @@ def begin(database: Database, principal: Principal, run: Run, body: wire.Begin, 
         held = _hold(connection, run)
         known = checkpoints.read(connection, task_id)
         transformation = objects.summary(connection, held.transformation_id)
+        chain = objects.read(connection, held.transformation_id)
         return wire.Begun(
             transformation=str(ScopedKey.of(transformation.key, held.scope)),
-            transformation_chain=objects.chain(connection, held.transformation_id).decode(),
-            gufe_version=transformation.gufe_version,
+            transformation_chain=chain.text.decode(),
+            gufe_version=chain.gufe_version,
             extends=held.extends_id is not None,
             checkpoint=None
             if known is None
@@ -146,15 +148,15 @@ def fetch_unit(database: Database, store: ObjectStore, principal: Principal, run
     raise NotFound(f"the checkpoint of {run.task} has no unit result {key}")
 
 
-def fetch_extends(database: Database, store: ObjectStore, principal: Principal, run: Run) -> bytes:
+def fetch_extends(database: Database, store: ObjectStore, principal: Principal, run: Run) -> StoredResult:
     """The latest ok ProtocolDAGResult of the Task this one extends; `NotFound` if there is none."""
     principal.require(run.task.scope)
     with database.transaction() as connection:
         parent = _hold(connection, run).extends_id
-        location = None if parent is None else results.latest_ok_location(connection, parent)
-    if location is None:
+        stored = None if parent is None else results.latest_ok(connection, parent)
+    if stored is None:
         raise NotFound(f"Task {run.task} extends no Task with an ok result")
-    return store.get(location)
+    return StoredResult(store.get(stored.location), stored.gufe_version)
 
 
 def store_result(
@@ -238,6 +240,7 @@ def _record_result(
             "units": body.units,
             "tracebacks": [item.model_dump() for item in body.tracebacks] or None,
             "creator": principal.identifier,
+            "gufe_version": body.gufe_version,
         },
     )
     return key

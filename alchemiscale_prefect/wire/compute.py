@@ -100,7 +100,7 @@ class Finish(BaseModel):
     """``finish``: the attempt's outcome.
 
     ``result`` is the key of the ProtocolDAGResult stored before by ``PUT result``; ``None`` if there is none because
-    the ProtocolDAG could not even be made, and then `reason` says why.
+    the ProtocolDAG could not even be made, and then `reason` says why. `gufe_version` is the run's.
     """
 
     ok: bool
@@ -110,6 +110,7 @@ class Finish(BaseModel):
     units: str | None = None
     tracebacks: list[UnitTraceback] = []
     reason: StorableText | None = None
+    gufe_version: str | None = Field(default=None, max_length=64, pattern=r"^[A-Za-z0-9.+_-]+$")
 
 
 class Finished(BaseModel):

@@ -5,12 +5,11 @@ from fastapi import APIRouter, Response
 from alchemiscale_prefect.api.auth import UserDatabase, UserPrincipal
 from alchemiscale_prefect.api.dependencies import ChemicalSystem as ChemicalSystemKey
 from alchemiscale_prefect.api.dependencies import Network, QueriedScope, Transformation
+from alchemiscale_prefect.api.gufe_objects import keyed_chain
 from alchemiscale_prefect.services import chemicalsystems, objects
 from alchemiscale_prefect.wire import paths
 
 router = APIRouter(tags=["chemicalsystems"])
-
-JSON = "application/json"
 
 
 @router.get(paths.CHEMICAL_SYSTEMS)
@@ -26,7 +25,7 @@ def get_chemicalsystem(
     database: UserDatabase, principal: UserPrincipal, chemical_system: ChemicalSystemKey
 ) -> Response:
     """The keyed chain of a ChemicalSystem."""
-    return Response(objects.get_chain(database, principal, chemical_system), media_type=JSON)
+    return keyed_chain(objects.get_chain(database, principal, chemical_system))
 
 
 @router.get(paths.NETWORK_CHEMICAL_SYSTEMS)

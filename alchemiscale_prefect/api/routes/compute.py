@@ -7,6 +7,7 @@ from fastapi import APIRouter, Depends, Header, Query, Response
 from alchemiscale_prefect.api.auth import ComputeDatabase, ComputePrincipal
 from alchemiscale_prefect.api.body import Bytes, documented, json_body
 from alchemiscale_prefect.api.dependencies import CurrentSystem
+from alchemiscale_prefect.api.gufe_objects import written_by
 from alchemiscale_prefect.domain.keys import ScopedKey
 from alchemiscale_prefect.services import runs
 from alchemiscale_prefect.services.runs import Run
@@ -100,7 +101,8 @@ def fetch_extends(
     database: ComputeDatabase, system: CurrentSystem, principal: ComputePrincipal, run: CurrentRun
 ) -> Response:
     """The ProtocolDAGResult to extend."""
-    return _bytes(runs.fetch_extends(database, system.objects, principal, run))
+    stored = runs.fetch_extends(database, system.objects, principal, run)
+    return Response(stored.data, media_type=BYTES, headers=written_by(stored.gufe_version))
 
 
 @router.put(paths.COMPUTE_RESULT, status_code=_NO_CONTENT)

@@ -8,6 +8,7 @@ from alchemiscale_prefect.api.auth import UserDatabase, UserPrincipal
 from alchemiscale_prefect.api.body import documented, json_body
 from alchemiscale_prefect.api.dependencies import ChemicalSystem, Network, QueriedScope, Task
 from alchemiscale_prefect.api.dependencies import Transformation as TransformationKey
+from alchemiscale_prefect.api.gufe_objects import keyed_chain
 from alchemiscale_prefect.domain.keys import ScopedKey
 from alchemiscale_prefect.services import (
     actions,
@@ -26,8 +27,6 @@ from alchemiscale_prefect.wire.networks import Progress, TransformationEstimate
 from alchemiscale_prefect.wire.tasks import ActionTasks, CancelTasks, TaskWeights
 
 router = APIRouter(tags=["networks"])
-
-JSON = "application/json"
 
 
 @router.post(paths.NETWORKS, openapi_extra=documented(wire.CreateNetwork))
@@ -118,7 +117,7 @@ def get_networks_actioned_tasks(
 @router.get(paths.NETWORK, response_class=Response)
 def get_network(database: UserDatabase, principal: UserPrincipal, network: Network) -> Response:
     """The keyed chain of a network, as it was sent."""
-    return Response(objects.get_chain(database, principal, network), media_type=JSON)
+    return keyed_chain(objects.get_chain(database, principal, network))
 
 
 @router.get(paths.NETWORK_TASKS)

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Header, Response
 
 from alchemiscale_prefect.api.auth import UserDatabase, UserPrincipal
 from alchemiscale_prefect.api.dependencies import CurrentSystem, Result, Task, Transformation
+from alchemiscale_prefect.api.gufe_objects import JSON, written_by
 from alchemiscale_prefect.services import results
 from alchemiscale_prefect.wire import paths
 from alchemiscale_prefect.wire.results import ZSTD
@@ -54,7 +55,9 @@ def get_protocoldagresult(
     accept: Annotated[str, Header()] = "",
 ) -> Response:
     """A ProtocolDAGResult: its bytes for who accepts them, else a list of one string as alchemiscale sends it."""
-    data = results.get(database, system.objects, principal, transformation, route, result)
+    stored = results.get(database, system.objects, principal, transformation, route, result)
+    headers = written_by(stored.gufe_version)
     if ZSTD in accept:
-        return Response(data, media_type=ZSTD)
-    return Response(json.dumps([data.decode("latin-1")], ensure_ascii=False).encode(), media_type="application/json")
+        return Response(stored.data, media_type=ZSTD, headers=headers)
+    text = json.dumps([stored.data.decode("latin-1")], ensure_ascii=False)
+    return Response(text.encode(), media_type=JSON, headers=headers)

@@ -5,12 +5,11 @@ from fastapi import APIRouter, Response
 from alchemiscale_prefect.api.auth import UserDatabase, UserPrincipal
 from alchemiscale_prefect.api.dependencies import ChemicalSystem, Network, QueriedScope, Task
 from alchemiscale_prefect.api.dependencies import Transformation as TransformationKey
+from alchemiscale_prefect.api.gufe_objects import keyed_chain
 from alchemiscale_prefect.services import objects, status_counts, transformations
 from alchemiscale_prefect.wire import paths
 
 router = APIRouter(tags=["transformations"])
-
-JSON = "application/json"
 
 
 @router.get(paths.TRANSFORMATIONS)
@@ -24,7 +23,7 @@ def query_transformations(
 @router.get(paths.TRANSFORMATION, response_class=Response)
 def get_transformation(database: UserDatabase, principal: UserPrincipal, transformation: TransformationKey) -> Response:
     """The keyed chain of a Transformation."""
-    return Response(objects.get_chain(database, principal, transformation), media_type=JSON)
+    return keyed_chain(objects.get_chain(database, principal, transformation))
 
 
 @router.get(paths.TRANSFORMATION_STATUS)

@@ -15,7 +15,7 @@ from alchemiscale_prefect.domain.errors import InvalidInput
 Entry = tuple[Transformation | NonTransformation, list[ProtocolDAGResult]]
 
 
-class AlchemicalArchive(GufeTokenizable):
+class AlchemicalArchive(GufeTokenizable):  # type: ignore[misc]
     """An AlchemicalNetwork together with the results of its Transformations, to be kept.
 
     Parameters

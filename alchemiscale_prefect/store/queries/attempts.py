@@ -338,9 +338,11 @@ def insert_result(connection: Connection, held: HeldAttempt, values: Mapping[str
         text(
             """
             insert into result (key, scope_id, transformation_id, task_id, attempt, ok, protocol_dag_result_key,
-                                location, size, estimate, uncertainty, units, tracebacks, creator)
+                                location, size, estimate, uncertainty, units, tracebacks, creator,
+                                gufe_version)
             values (:key, :scope, :transformation, :task, :n, :ok, :protocol_dag_result_key,
-                    :location, :size, :estimate, :uncertainty, :units, :tracebacks, :creator)
+                    :location, :size, :estimate, :uncertainty, :units, :tracebacks, :creator,
+                    :gufe_version)
             """
         ).bindparams(bindparam("tracebacks", type_=JSONB)),
         {

@@ -21,6 +21,14 @@ class EstimateRow:
     units: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class StoredRow:
+    """Where the bytes of a result are, and the version of gufe that wrote them, if it is known."""
+
+    location: str
+    gufe_version: str | None
+
+
 def of_transformation(connection: Connection, transformation: ScopedKey, *, ok: bool) -> list[str]:
     """Keys of a Transformation's results, or failures, oldest first."""
     statement = text(
@@ -39,23 +47,26 @@ def of_task(connection: Connection, task: ScopedKey, *, ok: bool) -> list[str]:
     return list(connection.execute(statement, {**task.to_dict(), "ok": ok}).scalars())
 
 
-def location(connection: Connection, result: ScopedKey, transformation: str, *, ok: bool) -> str | None:
+def stored(connection: Connection, result: ScopedKey, transformation: str, *, ok: bool) -> StoredRow | None:
     """Where the bytes of a Transformation's result are; ``None`` if there is no such result."""
     statement = text(
         f"""
-        select o.location from result o join gufe_object tf on tf.id = o.transformation_id
+        select o.location, o.gufe_version from result o join gufe_object tf on tf.id = o.transformation_id
         where {IN_SCOPE} and tf.key = :transformation and o.ok = :ok
         """  # noqa: S608  the interpolated text is a constant
     )
     parameters = {**result.to_dict(), "transformation": transformation, "ok": ok}
-    return connection.execute(statement, parameters).scalar_one_or_none()
+    row = connection.execute(statement, parameters).one_or_none()
+    return None if row is None else StoredRow(*row)
 
 
-def latest_ok_location(connection: Connection, task_id: int) -> str | None:
+def latest_ok(connection: Connection, task_id: int) -> StoredRow | None:
     """Where the bytes of a Task's newest ok result are; ``None`` if it has none."""
-    return connection.execute(
-        text("select location from result where task_id = :task and ok order by id desc limit 1"), {"task": task_id}
-    ).scalar_one_or_none()
+    row = connection.execute(
+        text("select location, gufe_version from result where task_id = :task and ok order by id desc limit 1"),
+        {"task": task_id},
+    ).one_or_none()
+    return None if row is None else StoredRow(*row)
 
 
 def estimates(connection: Connection, network_id: int) -> list[EstimateRow]:

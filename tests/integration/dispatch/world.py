@@ -236,7 +236,7 @@ class FlowRun:
         return runs.fetch_unit(self.world.database, self.world.store, self.world.compute, self.run, key)
 
     def fetch_extends(self) -> bytes:
-        return runs.fetch_extends(self.world.database, self.world.store, self.world.compute, self.run)
+        return runs.fetch_extends(self.world.database, self.world.store, self.world.compute, self.run).data
 
     def store_result(self, ok: bool = True, key: str = PDR_KEY, data: bytes = b"pdr") -> None:
         runs.store_result(self.world.database, self.world.store, self.world.compute, self.run, key, ok, data)

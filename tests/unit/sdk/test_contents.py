@@ -135,10 +135,11 @@ def test_what_the_cache_has_damaged_is_fetched_anew(
     assert len(server.received) == 2
 
 
+@pytest.mark.parametrize("first_line", [b"", b"\n", f"{GUFE_VERSION}\n".encode(), b"0.1\n"])
 def test_what_is_on_disk_but_not_what_its_key_says_is_fetched_anew(
-    client: AlchemiscaleClient, server: ScriptedServer, network: AlchemicalNetwork
+    client: AlchemiscaleClient, server: ScriptedServer, network: AlchemicalNetwork, first_line: bytes
 ) -> None:
-    client._cache.set(str(key_of(network)), keyed_chains.compress(protocols.chain_network(1)))
+    client._cache.set(str(key_of(network)), first_line + keyed_chains.compress(protocols.chain_network(1)))
     server.answers = [Answer(body=chain(network))]
     with pytest.warns(UserWarning, match="deleting entry and retrieving new content"):
         assert client.get_network(key_of(network)) == network
