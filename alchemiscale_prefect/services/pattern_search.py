@@ -12,7 +12,7 @@ import structlog
 from alchemiscale_prefect.domain.errors import Unavailable
 from alchemiscale_prefect.services import pattern_process
 
-SECONDS_PER_PATTERN = 0.5
+SECONDS_PER_PATTERN = 0.2
 """Of the processor, for all texts together; and a little for each of them."""
 _SECONDS_PER_TEXT = 0.001
 _PATIENCE_SECONDS = 60.0
