@@ -6,7 +6,7 @@ from typing import Any
 import networkx as nx
 import pytest
 
-from alchemiscale_prefect import AlchemiscaleClient, AlchemiscaleClientError, Scope
+from alchemiscale_prefect import AlchemiscaleClient, Scope
 from tests.unit.sdk.conftest import Answer, ScriptedServer
 from tests.unit.sdk.names import EDGE, NETWORK, SCOPE, SYSTEM, A, B, C, key
 
@@ -100,13 +100,16 @@ def test_tasks_as_a_graph_from_each_task_to_the_one_it_extends(
     assert set(graph.edges) == {(B, A)}
 
 
-def test_creating_tasks_is_never_repeated_blindly(server: ScriptedServer) -> None:
+@pytest.mark.parametrize("lost", [Answer(502), Answer(504), Answer(drop=True)])
+def test_a_creation_is_sent_again_under_its_own_name(server: ScriptedServer, lost: Answer) -> None:
     client = AlchemiscaleClient(server.url, "me", "k", use_local_cache=False, retry_max_seconds=0.01)
-    server.answers = [Answer(502), Answer(502)]
     for create in (lambda: client.create_tasks(EDGE), lambda: client.create_transformations_tasks([EDGE])):
-        with pytest.raises(AlchemiscaleClientError, match="502"):
-            create()
-    assert len(server.received) == 2
+        server.answers = [lost, lost, Answer(body=[str(A)])]
+        assert create() == [A]
+    names = [request.headers["Idempotency-Key"] for request in server.received]
+    # the same for the three times that one creation was sent, another for the other
+    assert names == [names[0]] * 3 + [names[3]] * 3
+    assert names[0] != names[3]
     client.close()
 
 
