@@ -8,6 +8,7 @@ from threading import Event
 
 import structlog
 
+from alchemiscale_prefect import settings as environment
 from alchemiscale_prefect.services import dispatch, dispatcher
 from alchemiscale_prefect.settings import ApiSettings, DatabaseSettings, DispatchSettings, ObjectStoreSettings
 from alchemiscale_prefect.store.database import Database
@@ -55,7 +56,7 @@ def configure_logs() -> None:
 
 def make_database(settings: DatabaseSettings | None = None) -> Database:
     """The database that the settings name, by default those of the environment."""
-    settings = settings or DatabaseSettings()
+    settings = settings or environment.read(DatabaseSettings)
     return Database(settings.database_url.get_secret_value(), settings.database_pool_size)
 
 
@@ -65,11 +66,11 @@ def make_system(
     api: ApiSettings | None = None,
 ) -> System:
     """The system that the settings describe; those left out are read from the environment."""
-    object_settings = objects or ObjectStoreSettings()
+    object_settings = objects or environment.read(ObjectStoreSettings)
     return System(
         database=make_database(database),
         objects=LocalObjectStore(object_settings.object_store),
-        api=api or ApiSettings(),
+        api=api or environment.read(ApiSettings),
     )
 
 
@@ -78,7 +79,7 @@ def run_dispatcher(stop: Event) -> None:
     # Prefect takes seconds to import, and the API server, which is wired here too, has no use for it
     from alchemiscale_prefect.orchestration.launcher import PrefectLauncher
 
-    settings = DispatchSettings()
+    settings = environment.read(DispatchSettings)
     database = make_database()
     launcher = PrefectLauncher(settings.deployment)
     pool = dispatch.Pool(

@@ -2,9 +2,33 @@
 
 from datetime import timedelta
 from pathlib import Path
+from typing import TypeVar
 
-from pydantic import Field, PositiveInt, SecretStr
+from pydantic import Field, PositiveInt, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from alchemiscale_prefect.domain.errors import InvalidInput
+
+Group = TypeVar("Group", bound=BaseSettings)
+
+
+def read(group: type[Group]) -> Group:
+    """A group of settings, as the environment has them.
+
+    Raises
+    ------
+    InvalidInput
+        Names the first variable that is missing or wrong; never its value, which may be a secret.
+    """
+    try:
+        return group()
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        variable = f"{group.model_config.get('env_prefix', '')}{'_'.join(map(str, first['loc']))}".upper()
+        what = (
+            "is not set; see the reference of settings" if first["type"] == "missing" else f"is wrong: {first['msg']}"
+        )
+        raise InvalidInput(f"{variable} {what}", field=variable) from None
 
 
 class DatabaseSettings(BaseSettings):

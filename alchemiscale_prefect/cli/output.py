@@ -113,13 +113,18 @@ def note(text: str) -> None:
     typer.echo(printable(text), err=True)
 
 
+def shown(text: str, status: str) -> None:
+    """Print a line in the colour of a status, where somebody watches."""
+    _print(_console(), "", printable(text), _STYLES.get(status, ""))
+
+
 def record(fields: Mapping[str, object], console: "Console | None" = None) -> None:
     """Print names and values, one to a line."""
     console = console or _console()
     width = max((len(name) for name in fields), default=0)
     for name, value in fields.items():
-        shown = cell(value)
-        _print(console, f"{name.ljust(width)}  ", shown)
+        text = cell(value)
+        _print(console, f"{name.ljust(width)}  ", text, _STYLES.get(text, ""))
 
 
 def table(
@@ -185,11 +190,11 @@ def _console() -> "Console":
     return Console(highlight=False)
 
 
-def _print(console: "Console", before: str, text: str) -> None:
+def _print(console: "Console", before: str, text: str, style: str) -> None:
     from rich.text import Text
 
     # soft: the terminal breaks the line, so that copying it gives it back whole
-    console.print(Text.assemble(before, (text, _STYLES.get(text, ""))), soft_wrap=True)
+    console.print(Text.assemble(before, (text, style)), soft_wrap=True)
 
 
 def _grid(console: "Console", columns: Sequence[str], cells: list[list[str]], numeric: Sequence[bool]) -> None:
@@ -211,14 +216,16 @@ def _blocks(console: "Console", columns: Sequence[str], cells: list[list[str]]) 
         console.print(first, style="bold", soft_wrap=True, markup=False)
         for name, text in zip(columns[1:], rest, strict=True):
             if text != NOTHING:
-                _print(console, f"  {name.ljust(width)}  ", text)
+                _print(console, f"  {name.ljust(width)}  ", text, _STYLES.get(text, ""))
 
 
 def _tell(error: AlchemiscaleError, *, as_json: bool) -> None:
     # what the API said, without the words of HTTP around it
     detail = getattr(error, "detail", None)
     # (and without the quotes that alchemiscale's texts of missing objects have)
-    message = detail.strip("'") if isinstance(detail, str) and detail else str(error)
+    message = detail if isinstance(detail, str) and detail else str(error)
+    if len(message) > 1 and message[0] == message[-1] == "'":
+        message = message[1:-1]
     if as_json:
         _write_error(message, error.code, error.field)
     else:

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import psutil
 
+from alchemiscale_prefect.domain.errors import AlchemiscaleError
+
 STOP_SECONDS = 15.0
 
 
@@ -39,8 +41,10 @@ class StackProcess:
             raise StackError(f"{self.name} ended with code {code}; the end of {self.log}:\n{tail(self.log)}")
 
 
-class StackError(RuntimeError):
+class StackError(AlchemiscaleError, RuntimeError):
     """A part of the local stack did not start, or ended by itself."""
+
+    code = "stack_error"
 
 
 def start(name: str, command: Sequence[str], log: Path, environment: Mapping[str, str], folder: Path) -> StackProcess:

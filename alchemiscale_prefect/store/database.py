@@ -7,7 +7,7 @@ from contextlib import contextmanager
 import structlog
 from sqlalchemy import Connection, Engine, create_engine, text
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from alchemiscale_prefect.domain.errors import InvalidInput, NotAuthorized, Unavailable
@@ -41,7 +41,12 @@ class Database:
     """
 
     def __init__(self, url: str, pool_size: int = 10) -> None:
-        parsed = make_url(url)
+        try:
+            parsed = make_url(url)
+        except (ArgumentError, ValueError) as error:
+            raise InvalidInput(
+                "the database's URL is none; expected postgresql://user:password@host/name", field="database_url"
+            ) from error
         if parsed.get_backend_name() != "postgresql":
             raise InvalidInput(
                 f"the database must be Postgres, not {parsed.get_backend_name()}; set a postgresql:// URL",

@@ -41,6 +41,11 @@ def revisions(database: Database) -> tuple[str | None, str | None]:
     return current, ScriptDirectory.from_config(configuration()).get_current_head()
 
 
+def is_known(revision: str) -> bool:
+    """Whether this version has a migration of this name; if not, a newer one has upgraded the database."""
+    return revision in {script.revision for script in ScriptDirectory.from_config(configuration()).walk_revisions()}
+
+
 def differences(database: Database) -> list[Any]:
     """What distinguishes the migrated database from the tables this version declares; empty if nothing does."""
     with database.transaction() as connection:

@@ -1,0 +1,101 @@
+"""Whether the database is as this version needs it, and mending what can be mended."""
+
+from alchemiscale_prefect.domain import checks
+from alchemiscale_prefect.domain.checks import Check
+from alchemiscale_prefect.domain.errors import AlchemiscaleError, Unavailable
+from alchemiscale_prefect.store import schema
+from alchemiscale_prefect.store.database import Database
+from alchemiscale_prefect.store.queries import consistency, status_counts
+
+UPGRADE = "run: alchemiscale-prefect db upgrade"
+MEND = "run: alchemiscale-prefect db check --mend"
+RESTORE = "no command of ours does this; restore a backup, or mend it by hand while API and dispatcher are stopped"
+DIFFERENCES = "schema as declared"
+COUNTS = "counts of Tasks"
+ROWS = "rows agree"
+
+
+def reachable(database: Database) -> list[Check]:
+    """Whether it answers, in a version that will do, with this version's schema. Quick."""
+    try:
+        version = database.version()
+        current, needed = schema.revisions(database)
+    except AlchemiscaleError as error:
+        fix = "see that Postgres runs and that ALCHEMISCALE_DATABASE_URL is its address, user, password and database"
+        return [checks.failed("database", _cause(error), fix), checks.skipped("schema", "the database cannot be used")]
+    found = [checks.ok("database", f"Postgres {version}")]
+    if current != needed:
+        ahead = current is not None and not schema.is_known(current)
+        fix = "this program is older than the database's schema: install the newer version" if ahead else UPGRADE
+        return [*found, checks.failed("schema", f"revision {current or 'none'}, needed is {needed}", fix)]
+    return [*found, checks.ok("schema", f"revision {current}"), _row_security(database)]
+
+
+def thorough(database: Database) -> list[Check]:
+    """`reachable`, and whether schema, counts and rows are what they should be. Looks at every row.
+
+    It can be done while the system works: each of the looks is at one moment.
+    """
+    found = reachable(database)
+    if not checks.passed(found):
+        return [*found, *(checks.skipped(name, "the schema is another") for name in (DIFFERENCES, COUNTS, ROWS))]
+    return [*found, _differences(database), _counts(database), *_rows(database)]
+
+
+def mend(database: Database) -> str:
+    """Count the Tasks anew and put actions into their place in the queue; says what was done."""
+    with database.transaction() as connection:
+        wrong = len(status_counts.differences(connection))
+        if wrong:
+            status_counts.recount(connection)
+        requeued = consistency.requeue(connection)
+    return f"{wrong} counts made anew, {requeued} Tasks put into their place in the queue"
+
+
+def _cause(error: AlchemiscaleError) -> str:
+    # psycopg's own words tell a wrong password from a wrong address
+    origin = getattr(error.__cause__, "orig", None)
+    detail = str(origin).strip().splitlines() if isinstance(error, Unavailable) and origin is not None else []
+    return f"{error.message.partition(';')[0]}: {detail[0]}" if detail else error.message
+
+
+def _row_security(database: Database) -> Check:
+    try:
+        schema.check_row_security(database)
+    except Unavailable as error:
+        return checks.failed("row-level security", error.message, UPGRADE)
+    return checks.ok("row-level security", "requests can be kept to their Scopes")
+
+
+def _differences(database: Database) -> Check:
+    found = schema.differences(database)
+    if found:
+        return checks.failed(DIFFERENCES, f"it was changed by hand: {found}", RESTORE)
+    return checks.ok(DIFFERENCES, "tables, columns, indexes and defaults")
+
+
+def _counts(database: Database) -> Check:
+    with database.transaction() as connection:
+        wrong = status_counts.differences(connection)
+    if wrong:
+        first = wrong[0]
+        detail = (
+            f"{len(wrong)} differ: {first.kept} instead of {first.counted} {first.status} of {first.transformation}"
+        )
+        return checks.failed(COUNTS, detail, MEND)
+    return checks.ok(COUNTS, "equal a recount")
+
+
+def _rows(database: Database) -> list[Check]:
+    with database.transaction() as connection:
+        found = consistency.contradictions(connection)
+    if not found:
+        return [checks.ok(ROWS, f"{len(consistency.CONTRADICTIONS)} kinds of contradiction looked for")]
+    return [
+        checks.failed(
+            ROWS,
+            f"{item.count} {item.what}: {', '.join(item.examples)}{' …' if item.count > len(item.examples) else ''}",
+            MEND if item.what == consistency.OUT_OF_PLACE else RESTORE,
+        )
+        for item in found
+    ]
