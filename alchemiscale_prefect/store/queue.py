@@ -23,25 +23,41 @@ _MISSES = 3
 
 _LOCK = text("select id from task where id = any(:tasks) order by id for update")
 
-# the head of a (network, priority) is where a newcomer's draw starts, see domain.selection
+# whether the Task ``t``, which extends ``parent``, may be claimed through an action
+_MAY_BE_CLAIMED = """t.status = 'waiting' and (t.extends_id is null or parent.status = 'complete')
+                   and not exists (
+                       select 1 from attempt
+                       where attempt.task_id = t.id and attempt.state in ('dispatched', 'running'))"""
+
+# The head of a (network, priority) is where a newcomer's draw starts, see domain.selection. A new action is written as
+# `refresh` would leave it; writing it twice takes twice as long. The Tasks that were actioned here before are given
+# back: `refresh` has them.
 _ENQUEUE = text(
     f"""
     with given as materialized (
-        select t.id as task_id, t.priority, given.weight
-        from unnest(:tasks, :weights) as given(task_id, weight) join task t on t.id = given.task_id),
+        select t.id as task_id, t.priority, t.attempts, given.weight,
+               given.weight > 0 and {_MAY_BE_CLAIMED} as queued,
+               exists (select 1 from action a where a.network_id = :network and a.task_id = t.id) as known
+        from unnest(:tasks, :weights) as given(task_id, weight)
+        join task t on t.id = given.task_id
+        left join task parent on parent.id = t.extends_id),
     heads as materialized (
         select place.priority, head.draw
         from (select distinct priority from given) place left join lateral (
             select a.draw from action a
             where a.network_id = :network and a.priority = place.priority and a.queued
-            order by a.draw limit 1) head on true)
-    insert into action (network_id, task_id, weight, priority, draw, queued)
-    select :network, given.task_id, given.weight, given.priority,
-           case when given.weight = 0 then 'infinity'
-                else coalesce(heads.draw, 0) - ln(1 - random()) / greatest(given.weight, {LEAST_WEIGHT}) end,
-           false
-    from given join heads on heads.priority = given.priority
-    on conflict (network_id, task_id) do update set weight = excluded.weight, draw = excluded.draw
+            order by a.draw limit 1) head on true),
+    enqueued as (
+        insert into action (network_id, task_id, weight, priority, draw, queued)
+        select :network, given.task_id, given.weight, given.priority,
+               case when given.weight = 0 then 'infinity'
+                    when given.queued and given.attempts > 0 and not given.known and heads.draw is not null
+                        then heads.draw
+                    else coalesce(heads.draw, 0) - ln(1 - random()) / greatest(given.weight, {LEAST_WEIGHT}) end,
+               given.queued
+        from given join heads on heads.priority = given.priority
+        on conflict (network_id, task_id) do update set weight = excluded.weight, draw = excluded.draw)
+    select task_id from given where known
     """  # noqa: S608  the interpolated text is a constant
 ).bindparams(bindparam("tasks", type_=ARRAY(BigInteger)), bindparam("weights", type_=ARRAY(Double)))
 
@@ -55,11 +71,7 @@ _REFRESH = text(
         select * from (
             select a.network_id, a.task_id, a.weight, a.draw, a.priority as priority_was, a.queued as queued_was,
                    t.priority, t.attempts,
-                   t.status = 'waiting' and a.weight > 0
-                   and (t.extends_id is null or parent.status = 'complete')
-                   and not exists (
-                       select 1 from attempt
-                       where attempt.task_id = t.id and attempt.state in ('dispatched', 'running')) as queued
+                   a.weight > 0 and {_MAY_BE_CLAIMED} as queued
             from action a
             join task t on t.id = a.task_id
             left join task parent on parent.id = t.extends_id
@@ -166,8 +178,12 @@ def enqueue(connection: Connection, network_id: int, task_ids: Sequence[int], we
     task_ids, weights
         Of equal length; each Task once, locked by the caller.
     """
-    connection.execute(_ENQUEUE, {"network": network_id, "tasks": list(task_ids), "weights": list(weights)})
-    refresh(connection, task_ids)
+    parameters = {"network": network_id, "tasks": list(task_ids), "weights": list(weights)}
+    known = connection.execute(_ENQUEUE, parameters).scalars().all()
+    if known:
+        refresh(connection, known)
+    else:
+        notify(connection)
 
 
 def refresh(connection: Connection, task_ids: Sequence[int]) -> None:

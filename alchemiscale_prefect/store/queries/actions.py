@@ -31,8 +31,8 @@ def candidates(connection: Connection, network_id: int, task_ids: Collection[int
             """
         ),
         {"network": network_id, "tasks": list(task_ids)},
-    )
-    return {row.id: Candidate(row.status, row.actioned) for row in rows}
+    ).all()
+    return {task_id: Candidate(status, actioned) for task_id, status, actioned in rows}
 
 
 def remove(connection: Connection, network_id: int, task_ids: Collection[int]) -> set[int]:

@@ -82,7 +82,7 @@ def find(connection: Connection, keys: Sequence[ScopedKey]) -> dict[str, TaskRow
             """  # noqa: S608  the interpolated text is a constant
         ),
         {"keys": [key.gufe_key for key in keys]},
-    )
+    ).all()
     found = {row.name: TaskRow(row.id, row.transformation_id, row.status, row.priority) for row in rows}
     return {name: found[name] for name in map(str, keys) if name in found}
 
