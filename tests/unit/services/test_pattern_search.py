@@ -33,7 +33,7 @@ def test_patterns_are_searched_for_as_python_does() -> None:
     texts = [CUDA, "", ODD, "CUDA error 700"]
     expected = [frozenset(n for n, text in enumerate(texts) if re.search(pattern, text)) for pattern in patterns]
     assert [found.texts for found in search(patterns, texts)] == expected
-    assert sum(map(len, expected)) > len(patterns)
+    assert sum(map(len, expected)) > 10
 
 
 def test_nothing_is_found_of_nothing_and_in_nothing() -> None:
