@@ -109,8 +109,8 @@ class Tasks(Area):
         --------
         Three repeats of everything in a network, however often the script is run:
 
-        >>> for tasks in client.set_tasks(network_key, 3).values():
-        ...     client.action_tasks(tasks.created, network_key)
+        >>> repeats = client.set_tasks(network_key, 3).values()
+        >>> client.action_tasks([task for made in repeats for task in made.existing + made.created], network_key)
         """
         one = isinstance(transformations, str | ScopedKey)
         keys = as_scoped_keys([transformations] if one else transformations, "transformations")  # type: ignore[arg-type,list-item]

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from alchemiscale_prefect.domain.access import Permission, Principal
 from alchemiscale_prefect.domain.errors import InvalidInput, NotFound
 from alchemiscale_prefect.domain.keys import ScopedKey
+from alchemiscale_prefect.services import audit
 from alchemiscale_prefect.services.networks import check_network_key, require_network
 from alchemiscale_prefect.services.tasks import check_transformation
 from alchemiscale_prefect.store.database import Connection, Database
@@ -53,6 +54,9 @@ def set_tasks(
             raise InvalidInput(f"{total} Tasks would be made; ask for at most {MAX_TASKS_PER_CALL}", field="count")
         new = [ids[str(key)] for key, lacking in missing.items() for _ in range(lacking)]
         made = iter(tasks.create(connection, new, [None] * len(new), principal.identifier))
+        if new:
+            counts = {"transformations": sum(map(bool, missing.values())), "tasks": len(new)}
+            audit.record(connection, principal, "task.set", details=counts)
     return {
         str(key): SetTasks(
             existing=[ScopedKey.of(own, key.scope) for own in repeats[ids[str(key)]]],
