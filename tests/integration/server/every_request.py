@@ -134,6 +134,8 @@ def make_home(database: Database, objects: LocalObjectStore, scope: Scope) -> Ho
         "chemical_system": f"{keys_of(chain, 'ChemicalSystem')[0]}-{scope}",
         "task": str(made[0]),
         "tasks": [str(task) for task in made[:2]],
+        "complete": str(made[2]),
+        "failed": str(made[3]),
         "result": f"{ref}-{scope}",
         "route": "results",
         "key": str(network),
@@ -238,6 +240,9 @@ def _special(home: Home, path: str) -> dict[str, Any]:
         "/bulk/transformations/tasks/set": {"count": 9},
         "/networks/{network}/weight": {"body": 0.25},
         "/networks/{network}/restartpatterns/add": {"patterns": ["another"]},
+        "/tasks/{task}/results": {"task": home.values["complete"]},
+        "/tasks/{task}/failures": {"task": home.values["failed"]},
+        "/tasks/{task}/tracebacks": {"task": home.values["failed"]},
         "/tasks/{task}/status": {"body": "invalid"},
         "/compute/tasks/{task}/attempts/{n}/units/{unit_result}": {"ok": True},
     }.get(path, {})
