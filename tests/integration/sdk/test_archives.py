@@ -46,9 +46,7 @@ def test_an_archive_has_every_transformation_and_every_ok_result(
     assert again.transformation_results[0][0] in network.edges
 
 
-def test_archives_are_in_the_order_of_the_networks(
-    client: AlchemiscaleClient, scope: Scope, network_key: ScopedKey
-) -> None:
+def test_get_network_archives(client: AlchemiscaleClient, scope: Scope, network_key: ScopedKey) -> None:
     (inactive,) = client.query_networks(scope=scope, state="inactive")
     missing = ScopedKey.of("AlchemicalNetwork-0123456789abcdef", scope)
     archives = client.get_network_archives(
@@ -66,7 +64,7 @@ def test_archives_are_in_the_order_of_the_networks(
         client.get_network_archive(ScopedKey.of(network_key.gufe_key, FOREIGN))
 
 
-def test_what_is_wrong_is_said_before_anything_is_sent(network_key: ScopedKey) -> None:
+def test_get_network_archives_validation(network_key: ScopedKey) -> None:
     one = str(network_key)
     other = one.replace("test_org", "test_org_1")
     with AlchemiscaleClient("http://127.0.0.1:9", "nobody", "no key", use_local_cache=False, max_retries=0) as client:

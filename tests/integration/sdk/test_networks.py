@@ -142,6 +142,19 @@ def test_set_networks_state(client: AlchemiscaleClient, scope: Scope, network: A
     assert client.get_networks_state(keys) == ["active", "inactive", "deleted"]
 
 
+@pytest.mark.parametrize("state", NetworkStateEnum)
+def test_get_network_state(client: AlchemiscaleClient, scope: Scope, state: NetworkStateEnum) -> None:
+    key = client.create_network(protocols.chain_network(2, name=f"in state {state}"), scope, state)
+    assert client.get_network_state(key) == client.get_network_state(str(key)) == state.value
+
+
+def test_get_networks_state(client: AlchemiscaleClient, network_key: ScopedKey) -> None:
+    (inactive,) = client.query_networks(scope=network_key.scope, state="inactive")
+    asked = [inactive, f"AlchemicalNetwork-{MISSING}", network_key, str(inactive)]
+    assert client.get_networks_state(asked) == ["inactive", None, "active", "inactive"]
+    assert client.get_networks_state([]) == []
+
+
 def test_get_network_state_no_network(client: AlchemiscaleClient) -> None:
     assert client.get_network_state(f"AlchemicalNetwork-{MISSING}") is None
 
@@ -321,6 +334,32 @@ def test_set_network_weight_out_of_range(client: AlchemiscaleClient, network_key
     with pytest.raises(AlchemiscaleClientError, match="Status Code 400 : Bad Request : all `weights` must be"):
         client.set_network_weight(network_key, weight)
     assert client.get_network_weight(network_key) == 0.5
+
+
+def test_get_networks_weight(client: AlchemiscaleClient) -> None:
+    keys = [client.query_networks(scope=scope)[0] for scope in SCOPES]
+    for key, weight in zip(keys, (0.0, 0.25, 1.0), strict=True):
+        client.set_network_weight(key, weight)
+    asked = [keys[2], f"AlchemicalNetwork-{MISSING}", *keys]
+    assert client.get_networks_weight(asked, batch_size=2) == [1.0, None, 0.0, 0.25, 1.0]
+
+
+@pytest.mark.parametrize("weights", [[0.0, 0.5, 1.0], [1, 0, 1], [0.25] * 3])
+def test_set_networks_weight(client: AlchemiscaleClient, weights: list[float]) -> None:
+    keys = [client.query_networks(scope=scope)[0] for scope in SCOPES]
+    assert client.set_networks_weight(keys, weights, batch_size=2) == keys
+    assert client.get_networks_weight(keys) == weights
+    missing = f"AlchemicalNetwork-{MISSING}"
+    assert client.set_networks_weight([missing, str(keys[0])], [0.5, 0.75]) == [None, keys[0]]
+    assert client.get_networks_weight(keys) == [0.75, *weights[1:]]
+
+
+@pytest.mark.parametrize("wrong", [-0.1, 1.01])
+def test_set_networks_weight_out_of_range(client: AlchemiscaleClient, wrong: float) -> None:
+    keys = [client.query_networks(scope=scope)[0] for scope in SCOPES]
+    with pytest.raises(AlchemiscaleClientError, match="Status Code 400 : Bad Request : all `weights` must be"):
+        client.set_networks_weight(keys, [0.25, 0.25, wrong])
+    assert client.get_networks_weight(keys) == [0.5] * 3
 
 
 def test_set_network_weight_no_network(client: AlchemiscaleClient) -> None:

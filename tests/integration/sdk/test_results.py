@@ -101,7 +101,21 @@ def test_get_transformation_and_network_failures(
     assert len(client.get_task_failures(tasks[1])) == 1
 
 
-def test_get_task_results_and_failures(
+def test_get_task_results(
+    client: AlchemiscaleClient, submit: Callable[..., tuple[ScopedKey, ScopedKey, ScopedKey]], work: Work
+) -> None:
+    network, edge, rest = submit(protocols.FanOutProtocol(protocols.FanOutSettings()))
+    tasks = client.create_transformations_tasks([edge, edge, rest])
+    client.action_tasks(tasks, network)
+    assert work() == 3
+    for task, transformation in zip(tasks, (edge, edge, rest), strict=True):
+        (result,) = client.get_task_results(task)
+        assert result.ok()
+        assert result.transformation_key == transformation.gufe_key
+        assert client.get_task_failures(task) == []
+
+
+def test_get_task_failures(
     client: AlchemiscaleClient,
     submit: Callable[..., tuple[ScopedKey, ScopedKey, ScopedKey]],
     work: Work,
@@ -157,7 +171,7 @@ def test_results_of_a_nontransformation(
     assert client.get_transformation_results(rest).n_protocol_dag_results == 1  # type: ignore[union-attr]
 
 
-def test_results_are_fetched_once_and_kept_on_disk(
+def test_cached_pdr(
     client: AlchemiscaleClient, submit: Callable[..., tuple[ScopedKey, ScopedKey, ScopedKey]], work: Work
 ) -> None:
     network, edge, _ = submit(protocols.FanOutProtocol(protocols.FanOutSettings()))

@@ -171,7 +171,7 @@ def test_get_tasks_status(client: AlchemiscaleClient, tasks: list[ScopedKey], st
         assert client.get_tasks_status(tasks) == ["waiting"] * 3
 
 
-def test_set_tasks_status_gives_one_answer_for_each_task(
+def test_set_tasks_status(
     client: AlchemiscaleClient, network_key: ScopedKey, transformation_key: ScopedKey, tasks: list[ScopedKey]
 ) -> None:
     missing = ScopedKey.of("Task-FAKE1", tasks[0].scope)

@@ -32,18 +32,40 @@ def no_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 
 @pytest.mark.usefixtures("environment")
-def test_from_the_environment() -> None:
+def test_client_params_from_env() -> None:
     client = AlchemiscaleClient()
     assert (client.api_url, client.identifier, client.key) == ("http://env.example.com", "env_id", "env_key")
     assert repr(client) == "AlchemiscaleClient('http://env.example.com')"
 
 
 @pytest.mark.usefixtures("environment")
-def test_arguments_win_with_a_warning_at_the_caller_s_line() -> None:
+def test_client_params_precedence() -> None:
+    with pytest.warns(UserWarning, match="Environment variable ALCHEMISCALE_"):
+        client = AlchemiscaleClient("http://explicit.example.com", "explicit_id", "explicit_key")
+    given = ("http://explicit.example.com", "explicit_id", "explicit_key")
+    assert (client.api_url, client.identifier, client.key) == given
+
+
+@pytest.mark.usefixtures("environment")
+def test_client_params_warning() -> None:
     with pytest.warns(UserWarning, match="Environment variable ALCHEMISCALE_") as record:
         client = AlchemiscaleClient(api_url="http://explicit.example.com", identifier="explicit_id")
     assert (client.api_url, client.identifier, client.key) == ("http://explicit.example.com", "explicit_id", "env_key")
+    assert [str(warning.message).partition(",")[0] for warning in record] == [
+        "Environment variable ALCHEMISCALE_URL is set to 'http://env.example.com'",
+        "Environment variable ALCHEMISCALE_ID is set to 'env_id'",
+    ]
+    # at the caller's line
     assert [Path(warning.filename) for warning in record] == [Path(__file__)] * 2
+
+
+@pytest.mark.usefixtures("environment")
+def test_client_params_hidden_key() -> None:
+    with pytest.warns(UserWarning, match="Environment variable ALCHEMISCALE_") as record:
+        AlchemiscaleClient(key="explicit_key")
+    (warning,) = record
+    assert str(warning.message).startswith("Environment variable ALCHEMISCALE_KEY is set")
+    assert not any(key in str(warning.message) for key in ("env_key", "explicit_key"))
 
 
 def test_from_the_profile(no_environment: Path) -> None:
@@ -62,8 +84,6 @@ def test_from_nothing() -> None:
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        ({"cache_size_limit": -1}, ValueError, "`cache_size_limit` must be greater than or equal to zero."),
-        ({"cache_directory": 0}, TypeError, "`cache_directory` must be a `str`, `pathlib.Path`, or `None`."),
         ({"retry_base_seconds": 1.0}, ValueError, "'retry_base_seconds' must be greater than 1.0"),
         ({"max_retries": -2}, ValueError, "'max_retries' must be -1"),
         ({"api_url": "example.com"}, ValueError, "`api_url` is 'example.com'"),
@@ -75,8 +95,19 @@ def test_arguments_that_make_no_sense(arguments: dict[str, object], error: type[
     assert str(info.value).startswith(message)
 
 
+def test_cache_size_limit_negative(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"^`cache_size_limit` must be greater than or equal to zero\.$"):
+        AlchemiscaleClient("http://x", "me", "k", tmp_path, cache_size_limit=-1)
+
+
+@pytest.mark.parametrize("cache_directory", [0, 1.5, b"/tmp", ["/tmp"]])
+def test_cache_dir_not_path_str_none(cache_directory: object) -> None:
+    with pytest.raises(TypeError, match=r"^`cache_directory` must be a `str`, `pathlib\.Path`, or `None`\.$"):
+        AlchemiscaleClient("http://x", "me", "k", cache_directory)  # type: ignore[arg-type]
+
+
 @pytest.mark.usefixtures("no_environment")
-def test_where_the_cache_lies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cache_dir_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
     assert AlchemiscaleClient._determine_cache_dir(None) == tmp_path / "xdg" / "alchemiscale"
     monkeypatch.delenv("XDG_CACHE_HOME")
@@ -87,7 +118,7 @@ def test_where_the_cache_lies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.mark.usefixtures("no_environment")
-def test_without_a_cache_on_disk() -> None:
+def test_cache_disable() -> None:
     client = AlchemiscaleClient("http://x", "me", "k", use_local_cache=False)
     with pytest.raises(AttributeError, match="'AlchemiscaleClient' object has no attribute '_cache'"):
         _ = client._cache
