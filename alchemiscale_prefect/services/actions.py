@@ -6,7 +6,7 @@ from alchemiscale_prefect.domain.access import Permission, Principal
 from alchemiscale_prefect.domain.errors import InvalidInput, NotFound
 from alchemiscale_prefect.domain.keys import ScopedKey
 from alchemiscale_prefect.domain.tasks import ACTIONABLE, DEFAULT_WEIGHT, check_weight
-from alchemiscale_prefect.services import stopping
+from alchemiscale_prefect.services import audit, stopping
 from alchemiscale_prefect.services.networks import check_network_key, require_network
 from alchemiscale_prefect.store import queue
 from alchemiscale_prefect.store.database import Database
@@ -57,6 +57,9 @@ def action(
         new = {name for name, task_id in actionable.items() if not candidates[task_id].actioned}
         chosen = actionable if weight is not None else {name: actionable[name] for name in new}
         queue.enqueue(connection, network_id, list(chosen.values()), [weights[name] for name in chosen])
+        if chosen:
+            details = {"new": len(new), "weighed": len(chosen) - len(new)}
+            audit.record(connection, principal, "task.action", network.scope, network, details)
     return [name if name in new else None for name in map(str, task_keys)]
 
 
@@ -96,6 +99,9 @@ def cancel(
             unwanted = actions.unactioned(connection, removed)
             attempts.cancel_live(connection, unwanted, CANCELLED, dispatched_only=True)
         queue.refresh(connection, ids)
+        if removed or stop_tasks:
+            details = {"count": len(removed), "stop_tasks": stop_tasks}
+            audit.record(connection, principal, "task.cancel", network.scope, network, details)
     return [name if name in found and found[name].id in removed else None for name in map(str, task_keys)]
 
 

@@ -1,12 +1,13 @@
 """Who did what when. An entry is written in the transaction of what it tells, so that neither is without the other."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from alchemiscale_prefect.domain.access import Principal
 from alchemiscale_prefect.domain.errors import InvalidInput
 from alchemiscale_prefect.domain.identities import AuditEntry, names_an_identity
+from alchemiscale_prefect.domain.keys import ScopedKey
 from alchemiscale_prefect.domain.scopes import Scope
 from alchemiscale_prefect.store.database import Connection, Database
 from alchemiscale_prefect.store.queries import audit
@@ -46,6 +47,17 @@ def record(
         None if target is None else str(target),
         details,
     )
+
+
+def record_keys(
+    connection: Connection, principal: Principal, action: str, keys: Sequence[ScopedKey], details: Mapping[str, Any]
+) -> None:
+    """`record` what was done to objects: how many, their scope if all are of one, and the object if it is one."""
+    scopes = {key.scope for key in keys}
+    scope = scopes.pop() if len(scopes) == 1 else None
+    target = keys[0] if len(keys) == 1 else None
+    if keys:
+        record(connection, principal, action, scope, target, {"count": len(keys), **details})
 
 
 def newest(

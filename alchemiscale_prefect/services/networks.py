@@ -13,13 +13,16 @@ from alchemiscale_prefect.domain.network_content import NETWORK
 from alchemiscale_prefect.domain.networks import NetworkState
 from alchemiscale_prefect.domain.scopes import Scope
 from alchemiscale_prefect.domain.tasks import check_weight
-from alchemiscale_prefect.services import stopping
+from alchemiscale_prefect.services import audit, stopping
 from alchemiscale_prefect.store import queue
 from alchemiscale_prefect.store.database import Connection, Database
 from alchemiscale_prefect.store.queries import networks, objects, scopes
 from alchemiscale_prefect.store.queries.patterns import matching
 
 Value = TypeVar("Value")
+
+MOST_VALUES = 10
+"""States or weights that the audit tells of one call."""
 
 
 def check_network_key(key: ScopedKey) -> None:
@@ -119,7 +122,7 @@ def set_states(
         if stop_tasks:
             stopping.stop_networks(connection, list(by_id), "its network was stopped")
 
-    return _set(database, principal, keys, members, write)
+    return _set(database, principal, keys, members, write, "network.set_state", {"stop_tasks": stop_tasks})
 
 
 def get_weights(database: Database, principal: Principal, keys: Sequence[ScopedKey]) -> list[float | None]:
@@ -151,7 +154,7 @@ def set_weights(
         networks.set_weights(connection, by_id)
         queue.notify(connection)
 
-    return _set(database, principal, keys, weights, write)
+    return _set(database, principal, keys, weights, write, "network.set_weight", {})
 
 
 def scoped(keys: Sequence[str], scope: Scope) -> list[str]:
@@ -178,6 +181,8 @@ def _set(
     keys: Sequence[ScopedKey],
     values: Sequence[Value],
     write: Callable[[Connection, Mapping[int, Value]], None],
+    audited_as: str,
+    details: Mapping[str, object],
 ) -> list[str | None]:
     for key in keys:
         check_network_key(key)
@@ -186,4 +191,7 @@ def _set(
         ids = objects.ids_of(connection, "network", keys)
         given = {ids[str(key)]: value for key, value in zip(keys, values, strict=True) if str(key) in ids}
         write(connection, given)
+        changed = [key for key in keys if str(key) in ids]
+        said = {"values": sorted(set(map(str, given.values())))[:MOST_VALUES], **details}
+        audit.record_keys(connection, principal, audited_as, changed, said)
     return [name if name in ids else None for name in map(str, keys)]

@@ -11,6 +11,7 @@ from alchemiscale_prefect.domain.keys import InvalidGufeKey, ScopedKey, check_gu
 from alchemiscale_prefect.domain.network_content import NetworkContent, read_network
 from alchemiscale_prefect.domain.networks import NetworkState
 from alchemiscale_prefect.domain.scopes import Scope
+from alchemiscale_prefect.services import audit
 from alchemiscale_prefect.services.networks import require_network
 from alchemiscale_prefect.store.database import Database
 from alchemiscale_prefect.store.queries import networks, objects, scopes
@@ -79,8 +80,14 @@ def create_network(
         ids = objects.store(connection, scope, scope_id, new_objects, gufe_version or line)
         in_order = {entry.key: ids[entry.key] for entry in chain.entries}
         ancestor_id = None if ancestor is None else require_network(connection, ancestor, "ancestor")
-        networks.insert(connection, scope_id, content, in_order, network_state, principal.identifier, ancestor_id)
-    return ScopedKey.of(content.key, scope)
+        made = networks.insert(
+            connection, scope_id, content, in_order, network_state, principal.identifier, ancestor_id
+        )
+        key = ScopedKey.of(content.key, scope)
+        if made:
+            details = {"transformations": len(content.transformations)}
+            audit.record(connection, principal, "network.create", scope, key, details)
+    return key
 
 
 def check_target(principal: Principal, scope: Scope) -> None:

@@ -9,6 +9,7 @@ from alchemiscale_prefect.domain.errors import Conflict, InvalidInput, NotFound
 from alchemiscale_prefect.domain.keys import ScopedKey
 from alchemiscale_prefect.domain.scopes import Scope
 from alchemiscale_prefect.domain.tasks import TaskStatus, check_priority, check_reason, check_user_settable, sources_of
+from alchemiscale_prefect.services import audit
 from alchemiscale_prefect.services.networks import scoped
 from alchemiscale_prefect.store import queue
 from alchemiscale_prefect.store.database import Connection, Database
@@ -75,6 +76,9 @@ def create(
         if seed is not None and len(names) < len(wanted):
             # the same request, sent twice, was answered meanwhile
             return _created_before(connection, seed, wanted, parents)
+        audit.record_keys(
+            connection, principal, "task.create", list(dict.fromkeys(transformations)), {"tasks": len(names)}
+        )
         return names
 
 
@@ -153,6 +157,8 @@ def set_priority(
         queue.lock(connection, ids)
         tasks.set_priority(connection, ids, priority)
         queue.refresh(connection, ids)
+        changed = [key for key in writable if str(key) in found]
+        audit.record_keys(connection, principal, "task.set_priority", changed, {"priority": priority})
     return [name if name in found else None for name in map(str, keys)]
 
 
@@ -183,6 +189,8 @@ def set_status(
     with database.transaction() as connection:
         found = tasks.find(connection, writable)
         allowed = _set_status(connection, {row.id for row in found.values()}, new, reason)
+        changed = [key for key in writable if str(key) in found and found[str(key)].id in allowed]
+        audit.record_keys(connection, principal, "task.set_status", changed, {"status": new.value, "reason": reason})
     return [name if name in found and found[name].id in allowed else None for name in map(str, keys)]
 
 

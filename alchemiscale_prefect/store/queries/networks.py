@@ -64,7 +64,7 @@ def insert(
     state: str | None,
     creator: str,
     ancestor_id: int | None = None,
-) -> None:
+) -> bool:
     """Keep a network whose objects are stored; one that is there stays as it is, state and weight included.
 
     Parameters
@@ -73,6 +73,11 @@ def insert(
         The id of every object of its keyed chain, in the order of the chain.
     state, ancestor_id
         See `link`.
+
+    Returns
+    -------
+    bool
+        Whether it was not there.
     """
     systems = [ids[key] for key in content.chemical_systems]
     edges = content.transformations
@@ -89,7 +94,7 @@ def insert(
             "non": [edge.non_transformation for edge in edges],
         },
     )
-    link(connection, scope_id, list(ids.values()), edge_ids, systems, state, creator, ancestor_id)
+    return link(connection, scope_id, list(ids.values()), edge_ids, systems, state, creator, ancestor_id)
 
 
 def link(
@@ -101,7 +106,7 @@ def link(
     state: str | None,
     creator: str,
     ancestor_id: int | None = None,
-) -> None:
+) -> bool:
     """Make a network of ChemicalSystems and Transformations of its scope; one that is there stays as it is.
 
     Parameters
@@ -112,6 +117,11 @@ def link(
         ``None`` for its ancestor's.
     ancestor_id
         The network it was extended from, whose weight it takes over.
+
+    Returns
+    -------
+    bool
+        Whether it is new.
     """
     network_id = chain[-1]
     new = connection.execute(
@@ -129,6 +139,7 @@ def link(
     if new is not None:
         connection.execute(_EDGES, {"id": network_id, "ids": list(transformation_ids)})
         connection.execute(_NODES, {"id": network_id, "ids": list(chemical_system_ids)})
+    return new is not None
 
 
 def query(connection: Connection, scope_ids: Sequence[int], name: str | None, state: str | None) -> list[str]:
