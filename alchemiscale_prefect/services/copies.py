@@ -10,6 +10,7 @@ from alchemiscale_prefect.domain.keys import ScopedKey
 from alchemiscale_prefect.domain.network_content import read_members
 from alchemiscale_prefect.domain.networks import NetworkState
 from alchemiscale_prefect.domain.scopes import Scope
+from alchemiscale_prefect.services import audit
 from alchemiscale_prefect.services.networks import check_network_key
 from alchemiscale_prefect.services.submission import check_target, gufe_line, new_object
 from alchemiscale_prefect.store.database import Connection, Database
@@ -60,8 +61,10 @@ def copy(
             scope_id = scopes.enter(connection, scope, _line(sources))
             away = _away(sources.values(), scope_id)
             ids = copies.copy_objects(connection, away, scope, scope_id, with_networks=True)
-            copies.copy_networks(connection, away, ids, scope_id, network_state, principal.identifier)
-            task_copies.copy_complete(connection, away, ids, scope_id)
+            made = copies.copy_networks(connection, away, ids, scope_id, network_state, principal.identifier)
+            tasks = task_copies.copy_complete(connection, away, ids, scope_id)
+            if made or tasks:
+                audit.record(connection, principal, "network.copy", scope, details={"networks": made, "tasks": tasks})
     return [ScopedKey.of(key.gufe_key, scope) for key in keys]
 
 
@@ -116,7 +119,7 @@ def merge(
             {**systems, **transformations},
         )
         chain = [*dict.fromkeys(ids.values()), stored[entry.key]]
-        networks.link(
+        made = networks.link(
             connection,
             scope_id,
             chain,
@@ -125,8 +128,13 @@ def merge(
             network_state,
             principal.identifier,
         )
-        task_copies.copy_complete(connection, _away(sources.values(), scope_id), ids, scope_id)
-    return ScopedKey.of(entry.key, scope)
+        tasks = task_copies.copy_complete(connection, _away(sources.values(), scope_id), ids, scope_id)
+        merged = ScopedKey.of(entry.key, scope)
+        if made or tasks:
+            audit.record(
+                connection, principal, "network.merge", scope, merged, {"networks": len(sources), "tasks": tasks}
+            )
+    return merged
 
 
 def _check(principal: Principal, keys: Sequence[ScopedKey], scope: Scope) -> None:

@@ -231,7 +231,7 @@ def copy_objects(
 
 def copy_networks(
     connection: Connection, network_ids: Sequence[int], ids: Mapping[int, int], scope_id: int, state: str, creator: str
-) -> None:
+) -> int:
     """Make networks of a scope of those whose objects were copied; one that is there stays as it is.
 
     Parameters
@@ -240,6 +240,11 @@ def copy_networks(
         In the source scopes.
     ids
         From `copy_objects`.
+
+    Returns
+    -------
+    int
+        How many are new.
     """
     # the same network may come from several scopes
     first = {ids[network_id]: network_id for network_id in reversed(network_ids)}
@@ -251,6 +256,7 @@ def copy_networks(
     new = [first[network_id] for network_id in made]
     for statement in _COPY_LINKS.values():
         connection.execute(statement, {"networks": new, **parts})
+    return len(new)
 
 
 def members(

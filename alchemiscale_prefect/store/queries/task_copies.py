@@ -119,7 +119,7 @@ _COPY_RESULTS = with_ids(
 )
 
 
-def copy_complete(connection: Connection, network_ids: Sequence[int], ids: Mapping[int, int], scope_id: int) -> None:
+def copy_complete(connection: Connection, network_ids: Sequence[int], ids: Mapping[int, int], scope_id: int) -> int:
     """Copy the complete Tasks of networks into a scope, with all their results; those copied before are left out.
 
     A copied Task extends the copy of the Task that the original extends, if that one is there and complete.
@@ -130,10 +130,15 @@ def copy_complete(connection: Connection, network_ids: Sequence[int], ids: Mappi
         In other scopes.
     ids
         From `copy_objects`.
+
+    Returns
+    -------
+    int
+        How many are new.
     """
     rows = connection.execute(_CANDIDATES, {"networks": list(network_ids), **mapped(ids)}).all()
     if not rows:
-        return
+        return 0
     tasks = [row.id for row in rows]
     given = {"tasks": tasks, "transformations": [row.transformation_id for row in rows]}
     originals = [row.original for row in rows]
@@ -142,3 +147,4 @@ def copy_complete(connection: Connection, network_ids: Sequence[int], ids: Mappi
     connection.execute(_EXTEND, {"copies": copies, **given})
     connection.execute(_COPY_ATTEMPTS, {"copies": copies, "tasks": tasks})
     connection.execute(_COPY_RESULTS, {"copies": copies, "tasks": tasks})
+    return len(copies)
