@@ -275,6 +275,8 @@ class Attempt:
                     for failure in failures
                 ],
                 reason=reason,
+                units_done=self._done,
+                units_total=self._total,
             )
         )
         lines = tuple(f"{failure.unit_name or failure.source_key}: {failure.exception}" for failure in failures)

@@ -195,7 +195,8 @@ def finish(database: Database, store: ObjectStore, principal: Principal, run: Ru
             key = _record_result(connection, principal, held, body, size)
         elif body.ok:
             raise InvalidInput("`ok` without a `result`; store the ProtocolDAGResult first", field="result")
-        attempts.end(connection, held, AttemptState.complete if body.ok else AttemptState.error, body.reason)
+        state = AttemptState.complete if body.ok else AttemptState.error
+        attempts.end(connection, held, state, body.reason, (body.units_done, body.units_total))
         attempts.finish_task(connection, held, ok=body.ok, reason=body.reason)
         if matches is not None:
             restarts.resolve(connection, [held.task_id], matches)

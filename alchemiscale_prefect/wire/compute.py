@@ -4,6 +4,8 @@ from pydantic import BaseModel, Field
 
 from alchemiscale_prefect.wire.fields import StorableText
 
+MAX_UNITS = 2**31 - 1
+
 LEASE_OWNER = "alchemiscale-lease-owner"
 """Header that carries the lease owner, ``<flow run id>/<run count>/<process>``, with every write of an attempt."""
 
@@ -62,8 +64,8 @@ class Begun(BaseModel):
 class Heartbeat(BaseModel):
     """``heartbeat``: renews the lease and tells the progress."""
 
-    units_done: int = Field(ge=0)
-    units_total: int = Field(ge=0)
+    units_done: int = Field(ge=0, le=MAX_UNITS)
+    units_total: int = Field(ge=0, le=MAX_UNITS)
 
 
 class StoreDag(BaseModel):
@@ -110,6 +112,9 @@ class Finish(BaseModel):
     units: str | None = None
     tracebacks: list[UnitTraceback] = []
     reason: StorableText | None = None
+    # what no heartbeat told: of a short attempt there is none
+    units_done: int | None = Field(default=None, ge=0, le=MAX_UNITS)
+    units_total: int | None = Field(default=None, ge=0, le=MAX_UNITS)
     gufe_version: str | None = Field(default=None, max_length=64, pattern=r"^[A-Za-z0-9.+_-]+$")
 
 

@@ -150,14 +150,21 @@ def hold(connection: Connection, attempt: AttemptId, owner: str) -> HeldAttempt 
     )
 
 
-def end(connection: Connection, held: HeldAttempt, state: str, reason: str | None = None) -> None:
-    """Close an attempt that ends by itself; nothing is left to settle in Prefect."""
+def end(
+    connection: Connection,
+    held: HeldAttempt,
+    state: str,
+    reason: str | None = None,
+    units: tuple[int | None, int | None] = (None, None),
+) -> None:
+    """Close an attempt that ends by itself; nothing is left to settle in Prefect. `units` are done and in all."""
     connection.execute(
         text(
-            "update attempt set state = :state, ended_at = now(), reason = :reason, flow_run_settled = true "
+            "update attempt set state = :state, ended_at = now(), reason = :reason, flow_run_settled = true, "
+            "units_done = coalesce(:done, units_done), units_total = coalesce(:total, units_total) "
             "where task_id = :task and n = :n"
         ),
-        {"task": held.task_id, "n": held.n, "state": state, "reason": reason},
+        {"task": held.task_id, "n": held.n, "state": state, "reason": reason, "done": units[0], "total": units[1]},
     )
 
 
