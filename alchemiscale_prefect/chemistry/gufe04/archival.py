@@ -91,7 +91,7 @@ class AlchemicalArchive(GufeTokenizable):  # type: ignore[misc]
     def _to_dict(self) -> dict[str, Any]:
         return {
             "network": self.network,
-            "transformation_results": [list(entry) for entry in self.transformation_results],
+            "transformation_results": self.transformation_results,
             "metadata": self.metadata,
             "version_gufe": self.version_gufe,
         }
@@ -113,15 +113,16 @@ class AlchemicalArchive(GufeTokenizable):  # type: ignore[misc]
         return {}
 
 
-def _ordered(network: AlchemicalNetwork, entries: Iterable[Entry]) -> list[Entry]:
-    by_key: dict[str, Entry] = {}
+def _ordered(network: AlchemicalNetwork, entries: Iterable[Entry]) -> list[list[Any]]:
+    """The entries by key, each a list of the two, as gufe 1.x has them."""
+    by_key: dict[str, list[Any]] = {}
     for transformation, results in entries:
         key = str(transformation.key)
         if transformation not in network.edges:
             raise InvalidInput(f"{key} is not in the network {network.key}", field="transformation_results")
         if key in by_key:
             raise InvalidInput(f"{key} comes twice", field="transformation_results")
-        by_key[key] = (transformation, sorted(set(results)))
+        by_key[key] = [transformation, sorted(set(results))]
     return [by_key[key] for key in sorted(by_key)]
 
 
