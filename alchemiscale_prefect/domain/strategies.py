@@ -119,7 +119,7 @@ _ENUMERATIONS: Mapping[str, type[StrEnum]] = {
 _LEAST = {"iterations": 0, "sleep_interval": 1, "last_iteration_result_count": 0, "max_tasks_per_transformation": 1}
 
 
-def _member(enumeration: type[StrEnum], name: str, value: object) -> StrEnum:
+def _member(enumeration: type[StrEnum], name: str, value: Any) -> StrEnum:
     try:
         return enumeration(value)
     except ValueError as error:

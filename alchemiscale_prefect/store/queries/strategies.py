@@ -52,7 +52,7 @@ def object_of(connection: Connection, network_id: int) -> int | None:
 def state_of(connection: Connection, network_id: int) -> StrategyState | None:
     """The state of a network's Strategy."""
     row = connection.execute(text("select * from strategy where network_id = :id"), {"id": network_id}).one_or_none()
-    return None if row is None else StrategyState.from_dict(row._mapping)
+    return None if row is None else StrategyState.from_dict(row._asdict())
 
 
 def wake(connection: Connection, network_id: int) -> bool:
