@@ -76,7 +76,7 @@ def create(
         )
         if identity_id is None:
             raise Conflict(f"there is a {kind} identity {identifier!r} already", field="identifier")
-        identities.set_key(connection, identity_id, FIRST_KEY, key_hash, None)
+        identities.add_key(connection, identity_id, FIRST_KEY, key_hash, None)
         grant_rows.give(connection, identity_id, given)
         details = {"grants": given, "expires_at": None if expires_at is None else expires_at.isoformat()}
         audit.record(connection, principal, "identity.create", target=name(kind, identifier), details=details)
@@ -131,28 +131,7 @@ def add_key(
     Conflict
         It has a key of this name, or as many keys as it may have.
     """
-    principal.require_administrator()
-    check_key_name(key_name)
-    check_expiry(expires_at)
-    key_hash = api_keys.hashed(key)
-    with database.transaction() as connection:
-        row = _to_change(connection, principal, kind, identifier)
-        names = []
-        for held in identities.keys(connection, row.id):
-            if held.expired:
-                identities.remove_key(connection, row.id, held.name)
-            else:
-                names.append(held.name)
-        if key_name in names:
-            raise Conflict(
-                f"{kind} identity {identifier!r} has a key {key_name!r}; revoke it, or use another name", field="name"
-            )
-        if len(names) >= MAXIMUM_KEYS:
-            raise Conflict(
-                f"{kind} identity {identifier!r} has {MAXIMUM_KEYS} keys ({', '.join(names)}); revoke one first",
-                field="name",
-            )
-        _put_key(connection, principal, row, key_name, key_hash, expires_at)
+    _give_key(database, principal, kind, identifier, key_name, key, expires_at, replace=False)
 
 
 def set_key(
@@ -163,15 +142,8 @@ def set_key(
     key: str,
     key_name: str = FIRST_KEY,
 ) -> None:
-    """Give an identity a key instead of all it has."""
-    principal.require_administrator()
-    check_key_name(key_name)
-    key_hash = api_keys.hashed(key)
-    with database.transaction() as connection:
-        row = _to_change(connection, principal, kind, identifier)
-        for held in identities.keys(connection, row.id):
-            identities.remove_key(connection, row.id, held.name)
-        _put_key(connection, principal, row, key_name, key_hash, None)
+    """Give an identity a key in place of the one of this name; `Conflict` if it has as many others as it may have."""
+    _give_key(database, principal, kind, identifier, key_name, key, None, replace=True)
 
 
 def keys(database: Database, principal: Principal, kind: IdentityKind, identifier: str) -> tuple[ApiKey, ...]:
@@ -281,15 +253,39 @@ def _to_change(
     return known(connection, kind, identifier)
 
 
-def _put_key(
-    connection: Connection,
+def _give_key(
+    database: Database,
     principal: Principal,
-    row: identities.IdentityRow,
+    kind: IdentityKind,
+    identifier: str,
     key_name: str,
-    key_hash: str,
+    key: str,
     expires_at: datetime | None,
+    *,
+    replace: bool,
 ) -> None:
-    identities.set_key(connection, row.id, key_name, key_hash, expires_at)
-    identities.advance(connection, row.id)
-    details = {"key": key_name, "expires_at": None if expires_at is None else expires_at.isoformat()}
-    audit.record(connection, principal, "identity.key.add", target=name(row.kind, row.identifier), details=details)
+    principal.require_administrator()
+    check_key_name(key_name)
+    check_expiry(expires_at)
+    key_hash = api_keys.hashed(key)
+    with database.transaction() as connection:
+        row = _to_change(connection, principal, kind, identifier)
+        names = []
+        for held in identities.keys(connection, row.id):
+            if held.expired or (replace and held.name == key_name):
+                identities.remove_key(connection, row.id, held.name)
+            else:
+                names.append(held.name)
+        if key_name in names:
+            raise Conflict(
+                f"{kind} identity {identifier!r} has a key {key_name!r}; revoke it, or use another name", field="name"
+            )
+        if len(names) >= MAXIMUM_KEYS:
+            raise Conflict(
+                f"{kind} identity {identifier!r} has {MAXIMUM_KEYS} keys ({', '.join(names)}); revoke one first",
+                field="name",
+            )
+        identities.add_key(connection, row.id, key_name, key_hash, expires_at)
+        identities.advance(connection, row.id)
+        details = {"key": key_name, "expires_at": None if expires_at is None else expires_at.isoformat()}
+        audit.record(connection, principal, "identity.key.add", target=name(kind, identifier), details=details)

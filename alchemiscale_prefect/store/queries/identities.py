@@ -143,13 +143,10 @@ def keys(connection: Connection, identity_id: int) -> list[KeyRow]:
     return [KeyRow(**row._mapping) for row in rows]
 
 
-def set_key(connection: Connection, identity_id: int, name: str, key_hash: str, expires_at: datetime | None) -> None:
-    """Give an identity a key, instead of the one of this name if there is one."""
-    values = {"hash": key_hash, "expires_at": expires_at, "created_at": text("now()")}
+def add_key(connection: Connection, identity_id: int, name: str, key_hash: str, expires_at: datetime | None) -> None:
+    """Give an identity a key, of a name that none of its keys has."""
     connection.execute(
-        upsert(identity_key)
-        .values(identity_id=identity_id, name=name, **values)
-        .on_conflict_do_update(index_elements=["identity_id", "name"], set_=values)
+        identity_key.insert().values(identity_id=identity_id, name=name, hash=key_hash, expires_at=expires_at)
     )
 
 

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import jwt
 import pytest
+import structlog
 
 from alchemiscale_prefect.api.app import create_app
 from alchemiscale_prefect.domain.access import IdentityKind, Principal
@@ -82,6 +83,19 @@ def test_a_refusal_costs_as_many_verifications_whatever_is_wrong(known, database
         with pytest.raises(NotAuthenticated):
             logins.authenticate(database, USER, identifier, key)
         assert len(costs) == MAXIMUM_KEYS, identifier
+
+
+def test_a_refused_login_is_logged_without_what_may_be_a_key(known, log_in_as):
+    with structlog.testing.capture_logs(processors=[structlog.contextvars.merge_contextvars]) as logs:
+        log_in_as("someone", "wrong key")
+        # both fields mixed up
+        log_in_as(KEY.replace(" ", "-"), "someone")
+        log_in_as()
+    assert [(entry["event"], entry["kind"], entry["identifier"], entry["address"]) for entry in logs] == [
+        ("login_refused", "user", "someone", "127.0.0.1"),
+        ("login_refused", "user", None, "127.0.0.1"),
+    ]
+    assert "key" not in repr(logs)
 
 
 def test_disabled_and_expired_identities_cannot_log_in(known, database, log_in_as):
