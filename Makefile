@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo up test check bench docs lock clean
+.PHONY: help install demo up test check bench docs openapi lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -53,6 +53,9 @@ bench: $(INSTALLED)  ## time to submit and fetch networks, beside bare JSON and 
 docs: $(INSTALLED)  ## the documentation, in site/
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 	@echo "site/index.html"
+
+openapi: $(INSTALLED)  ## docs/reference/openapi.json anew, after a route or a body has changed
+	@$(BIN)/python -m alchemiscale_prefect.api.openapi > docs/reference/openapi.json
 
 lock: $(INSTALLED)  ## resolve requirements.lock from pyproject.toml; UPGRADE=1 takes the newest versions
 	@$(BIN)/python -m pip install -qq --no-input --disable-pip-version-check uv

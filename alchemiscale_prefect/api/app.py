@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 from fastapi.middleware.gzip import GZipMiddleware
 
-from alchemiscale_prefect.api import auth, errors
+from alchemiscale_prefect.api import auth, errors, openapi
 from alchemiscale_prefect.api.routes import (
     admin,
     chemicalsystems,
@@ -76,4 +76,5 @@ def create_app(system: System) -> FastAPI:
     errors.install(app)
     for area in AREAS:
         app.include_router(area.router)
+    openapi.install(app)
     return app

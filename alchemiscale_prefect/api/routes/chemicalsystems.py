@@ -5,7 +5,7 @@ from fastapi import APIRouter, Response
 from alchemiscale_prefect.api.auth import UserDatabase, UserPrincipal
 from alchemiscale_prefect.api.dependencies import ChemicalSystem as ChemicalSystemKey
 from alchemiscale_prefect.api.dependencies import Network, QueriedScope, Transformation
-from alchemiscale_prefect.api.gufe_objects import keyed_chain
+from alchemiscale_prefect.api.gufe_objects import KEYED_CHAIN, keyed_chain
 from alchemiscale_prefect.services import chemicalsystems, objects
 from alchemiscale_prefect.wire import paths
 
@@ -20,7 +20,7 @@ def query_chemicalsystems(
     return chemicalsystems.query(database, principal, scope, name)
 
 
-@router.get(paths.CHEMICAL_SYSTEM, response_class=Response)
+@router.get(paths.CHEMICAL_SYSTEM, response_class=Response, responses=KEYED_CHAIN)
 def get_chemicalsystem(
     database: UserDatabase, principal: UserPrincipal, chemical_system: ChemicalSystemKey
 ) -> Response:

@@ -1,6 +1,6 @@
 """What compute flow runs call. Bodies that are bytes (zstd keyed chains) are taken and given as they are."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Query, Response
 
@@ -17,6 +17,9 @@ from alchemiscale_prefect.wire import paths
 router = APIRouter(tags=["compute"])
 
 BYTES = "application/octet-stream"
+_BYTES = {BYTES: {"schema": {"type": "string", "format": "binary"}}}
+_GIVEN: dict[int | str, dict[str, Any]] = {200: {"content": _BYTES}}
+_TAKEN = {"requestBody": {"required": True, "content": _BYTES}}
 _NO_CONTENT = 204
 
 
@@ -52,7 +55,7 @@ def heartbeat(
     runs.heartbeat(database, principal, run, body, system.api.lease)
 
 
-@router.put(paths.COMPUTE_DAG, status_code=_NO_CONTENT)
+@router.put(paths.COMPUTE_DAG, status_code=_NO_CONTENT, openapi_extra=_TAKEN)
 def store_dag(
     database: ComputeDatabase,
     system: CurrentSystem,
@@ -65,7 +68,7 @@ def store_dag(
     runs.store_dag(database, system.objects, principal, run, query.shared_id, data)
 
 
-@router.get(paths.COMPUTE_DAG, response_class=Response)
+@router.get(paths.COMPUTE_DAG, response_class=Response, responses=_GIVEN)
 def fetch_dag(
     database: ComputeDatabase, system: CurrentSystem, principal: ComputePrincipal, run: CurrentRun
 ) -> Response:
@@ -73,7 +76,7 @@ def fetch_dag(
     return _bytes(runs.fetch_dag(database, system.objects, principal, run))
 
 
-@router.put(paths.COMPUTE_UNIT, status_code=_NO_CONTENT)
+@router.put(paths.COMPUTE_UNIT, status_code=_NO_CONTENT, openapi_extra=_TAKEN)
 def store_unit(
     database: ComputeDatabase,
     system: CurrentSystem,
@@ -88,7 +91,7 @@ def store_unit(
     runs.store_unit(database, system.objects, principal, run, unit, data)
 
 
-@router.get(paths.COMPUTE_UNIT, response_class=Response)
+@router.get(paths.COMPUTE_UNIT, response_class=Response, responses=_GIVEN)
 def fetch_unit(
     database: ComputeDatabase, system: CurrentSystem, principal: ComputePrincipal, run: CurrentRun, unit_result: str
 ) -> Response:
@@ -96,7 +99,7 @@ def fetch_unit(
     return _bytes(runs.fetch_unit(database, system.objects, principal, run, unit_result))
 
 
-@router.get(paths.COMPUTE_EXTENDS, response_class=Response)
+@router.get(paths.COMPUTE_EXTENDS, response_class=Response, responses=_GIVEN)
 def fetch_extends(
     database: ComputeDatabase, system: CurrentSystem, principal: ComputePrincipal, run: CurrentRun
 ) -> Response:
@@ -105,7 +108,7 @@ def fetch_extends(
     return Response(stored.data, media_type=BYTES, headers=written_by(stored.gufe_version))
 
 
-@router.put(paths.COMPUTE_RESULT, status_code=_NO_CONTENT)
+@router.put(paths.COMPUTE_RESULT, status_code=_NO_CONTENT, openapi_extra=_TAKEN)
 def store_result(
     database: ComputeDatabase,
     system: CurrentSystem,

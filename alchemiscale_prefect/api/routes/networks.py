@@ -8,7 +8,7 @@ from alchemiscale_prefect.api.auth import UserDatabase, UserPrincipal
 from alchemiscale_prefect.api.body import documented, json_body
 from alchemiscale_prefect.api.dependencies import ChemicalSystem, Network, QueriedScope, Task
 from alchemiscale_prefect.api.dependencies import Transformation as TransformationKey
-from alchemiscale_prefect.api.gufe_objects import keyed_chain
+from alchemiscale_prefect.api.gufe_objects import KEYED_CHAIN, keyed_chain
 from alchemiscale_prefect.domain.keys import ScopedKey
 from alchemiscale_prefect.services import (
     actions,
@@ -114,7 +114,7 @@ def get_networks_actioned_tasks(
     return [weights if body.task_weights else list(weights) for weights in found]
 
 
-@router.get(paths.NETWORK, response_class=Response)
+@router.get(paths.NETWORK, response_class=Response, responses=KEYED_CHAIN)
 def get_network(database: UserDatabase, principal: UserPrincipal, network: Network) -> Response:
     """The keyed chain of a network, as it was sent."""
     return keyed_chain(objects.get_chain(database, principal, network))

@@ -1,7 +1,7 @@
 """Results and failures: which there are, and their bytes."""
 
 import json
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Response
 
@@ -13,6 +13,15 @@ from alchemiscale_prefect.wire import paths
 from alchemiscale_prefect.wire.results import ZSTD
 
 router = APIRouter(tags=["results"])
+
+_STORED: dict[int | str, dict[str, Any]] = {
+    200: {
+        "content": {
+            JSON: {"schema": {"type": "array", "items": {"type": "string"}, "minItems": 1, "maxItems": 1}},
+            ZSTD: {"schema": {"type": "string", "format": "binary"}},
+        }
+    }
+}
 
 
 @router.get(paths.TRANSFORMATION_RESULTS)
@@ -44,7 +53,7 @@ def get_task_failures(database: UserDatabase, principal: UserPrincipal, task: Ta
 
 
 # its path takes every other one of three parts below /transformations, so it is mounted last
-@router.get(paths.PROTOCOL_DAG_RESULT, response_class=Response)
+@router.get(paths.PROTOCOL_DAG_RESULT, response_class=Response, responses=_STORED)
 def get_protocoldagresult(
     database: UserDatabase,
     system: CurrentSystem,

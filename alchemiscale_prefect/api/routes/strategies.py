@@ -15,6 +15,10 @@ from alchemiscale_prefect.wire import strategies as wire
 
 router = APIRouter(tags=["strategies"])
 
+_STRATEGY: dict[int | str, dict[str, Any]] = {
+    200: {"content": {JSON: {"schema": {"anyOf": [{"type": "array", "items": {"type": "array"}}, {"type": "null"}]}}}}
+}
+
 
 @router.post(paths.NETWORK_STRATEGY, openapi_extra=documented(wire.SetStrategy))
 def set_network_strategy(
@@ -36,7 +40,7 @@ def set_network_strategy(
     return str(strategies.set_strategy(database, principal, network, body.strategy, state, body.gufe_version))
 
 
-@router.get(paths.NETWORK_STRATEGY, response_class=Response)
+@router.get(paths.NETWORK_STRATEGY, response_class=Response, responses=_STRATEGY)
 def get_network_strategy(database: UserDatabase, principal: UserPrincipal, network: Network) -> Response:
     """The keyed chain of the network's Strategy, as it was sent."""
     chain = strategies.get_chain(database, principal, network)

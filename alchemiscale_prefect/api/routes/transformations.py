@@ -5,7 +5,7 @@ from fastapi import APIRouter, Response
 from alchemiscale_prefect.api.auth import UserDatabase, UserPrincipal
 from alchemiscale_prefect.api.dependencies import ChemicalSystem, Network, QueriedScope, Task
 from alchemiscale_prefect.api.dependencies import Transformation as TransformationKey
-from alchemiscale_prefect.api.gufe_objects import keyed_chain
+from alchemiscale_prefect.api.gufe_objects import KEYED_CHAIN, keyed_chain
 from alchemiscale_prefect.services import objects, status_counts, transformations
 from alchemiscale_prefect.wire import paths
 
@@ -20,7 +20,7 @@ def query_transformations(
     return transformations.query(database, principal, scope, name)
 
 
-@router.get(paths.TRANSFORMATION, response_class=Response)
+@router.get(paths.TRANSFORMATION, response_class=Response, responses=KEYED_CHAIN)
 def get_transformation(database: UserDatabase, principal: UserPrincipal, transformation: TransformationKey) -> Response:
     """The keyed chain of a Transformation."""
     return keyed_chain(objects.get_chain(database, principal, transformation))
