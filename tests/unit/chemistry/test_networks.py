@@ -53,7 +53,7 @@ def test_edges_are_found_by_their_key() -> None:
     assert list(found) == sorted(found)
 
 
-# --- networks made of what the server has ------------------------------------------------------------------------------
+# --- networks made of what the server has ---------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", [None, "", "a name", 'ünïcode "quoted"'])
