@@ -55,8 +55,8 @@ def set_tasks(
         new = [ids[str(key)] for key, lacking in missing.items() for _ in range(lacking)]
         made = iter(tasks.create(connection, new, [None] * len(new), principal.identifier))
         if new:
-            counts = {"transformations": sum(map(bool, missing.values())), "tasks": len(new)}
-            audit.record(connection, principal, "task.set", details=counts)
+            changed = [key for key, lacking in missing.items() if lacking]
+            audit.record_keys(connection, principal, "task.create", changed, {"tasks": len(new)})
     return {
         str(key): SetTasks(
             existing=[ScopedKey.of(own, key.scope) for own in repeats[ids[str(key)]]],

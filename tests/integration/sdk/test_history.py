@@ -16,7 +16,7 @@ from alchemiscale_prefect import (
 from alchemiscale_prefect.chemistry.base import AlchemicalNetwork
 from alchemiscale_prefect.domain.errors import InvalidInput
 from tests import protocols
-from tests.integration.sdk.conftest import FOREIGN
+from tests.integration.sdk.conftest import FOREIGN, SCOPES
 
 
 @pytest.fixture
@@ -126,3 +126,19 @@ def test_many_tasks_are_asked_for_in_batches(client: AlchemiscaleClient, transfo
     found = client.get_tasks_details(tasks[::-1])
     assert [one.task if one else None for one in found] == tasks[::-1]
     assert client.get_tasks_progress(tasks) == [None] * 1500
+
+
+def test_a_copied_task_has_its_history_and_used_nothing(
+    client: AlchemiscaleClient, network_key: ScopedKey, transformation_key: ScopedKey, work: Callable[[], int]
+) -> None:
+    (task,) = client.create_tasks(transformation_key)
+    client.action_tasks([task], network_key)
+    assert work() == 1
+    copied = client.copy_network(network_key, SCOPES[1], name="copied", visualize=False)
+    (copy,) = client.get_network_tasks(copied)
+    (original_attempt,), (attempt,) = client.get_task_history(task), client.get_task_history(copy)
+    assert attempt.protocoldagresultref is not None
+    assert attempt.protocoldagresultref.scope == SCOPES[1]
+    assert attempt.datetime_end == original_attempt.datetime_end
+    assert (client.get_scope_compute_share(SCOPES[0]), client.get_scope_compute_share(SCOPES[1])) == (1.0, 0.0)
+    assert client.get_network_progress(copied).completed == 0
