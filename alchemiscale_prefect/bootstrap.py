@@ -60,16 +60,21 @@ def make_database(settings: DatabaseSettings | None = None) -> Database:
     return Database(settings.database_url.get_secret_value(), settings.database_pool_size)
 
 
+def make_objects(settings: ObjectStoreSettings | None = None) -> ObjectStore:
+    """The object store that the settings name, by default those of the environment."""
+    settings = settings or environment.read(ObjectStoreSettings)
+    return LocalObjectStore(settings.object_store)
+
+
 def make_system(
     database: DatabaseSettings | None = None,
     objects: ObjectStoreSettings | None = None,
     api: ApiSettings | None = None,
 ) -> System:
     """The system that the settings describe; those left out are read from the environment."""
-    object_settings = objects or environment.read(ObjectStoreSettings)
     return System(
         database=make_database(database),
-        objects=LocalObjectStore(object_settings.object_store),
+        objects=make_objects(objects),
         api=api or environment.read(ApiSettings),
     )
 

@@ -13,6 +13,7 @@ _COMMANDS = {
     "api": "run the API server",
     "dispatch": "run a dispatcher",
     "deploy": "make the work pool and the deployment in Prefect",
+    "doctor": "look at everything that is needed, and say how to mend it",
 }
 _GROUPS = {
     "network": "AlchemicalNetworks: submit, follow, weigh, results",

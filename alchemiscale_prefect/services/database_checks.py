@@ -39,7 +39,7 @@ def thorough(database: Database) -> list[Check]:
     found = reachable(database)
     if not checks.passed(found):
         return [*found, *(checks.skipped(name, "the schema is another") for name in (DIFFERENCES, COUNTS, ROWS))]
-    return [*found, _differences(database), _counts(database), *_rows(database)]
+    return [*found, _differences(database), counts(database), *_rows(database)]
 
 
 def mend(database: Database) -> str:
@@ -74,7 +74,8 @@ def _differences(database: Database) -> Check:
     return checks.ok(DIFFERENCES, "tables, columns, indexes and defaults")
 
 
-def _counts(database: Database) -> Check:
+def counts(database: Database) -> Check:
+    """Whether the counts of Tasks by status equal a recount. Looks at every Task."""
     with database.transaction() as connection:
         wrong = status_counts.differences(connection)
     if wrong:

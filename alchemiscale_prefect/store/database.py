@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 
 import structlog
 from sqlalchemy import Connection, Engine, create_engine, text
@@ -17,6 +18,7 @@ from alchemiscale_prefect.store import row_security
 log = structlog.get_logger(__name__)
 
 MINIMUM_VERSION = 15
+CONNECT_SECONDS = 10
 # classes of SQLSTATE that mean: not your fault, try again (connection, resources, shutdown, serialisation, locks)
 _PASSING = ("08", "53", "57P", "40", "55P")
 
@@ -60,7 +62,11 @@ class Database:
             # values of a failed statement may be secrets, and errors are logged
             hide_parameters=True,
             # a forgotten open transaction holds a snapshot, which hurts the queue most
-            connect_args={"options": "-c timezone=utc -c idle_in_transaction_session_timeout=60000"},
+            connect_args={
+                "options": "-c timezone=utc -c idle_in_transaction_session_timeout=60000",
+                # a host that does not answer at all is one that cannot be reached
+                **({} if "connect_timeout" in parsed.query else {"connect_timeout": CONNECT_SECONDS}),
+            },
         )
         self._scopes: tuple[Scope, ...] | None = None
 
@@ -114,6 +120,12 @@ class Database:
                 f"Postgres {major} is too old; version {MINIMUM_VERSION} or newer is needed", field="database_url"
             )
         return major
+
+    def now(self) -> datetime:
+        """The server's clock."""
+        with self.transaction() as connection:
+            told: datetime = connection.execute(text("select clock_timestamp()")).scalar_one()
+        return told
 
     def close(self) -> None:
         """Close every pooled connection."""

@@ -11,12 +11,15 @@ from pathlib import Path
 import httpx
 import pytest
 from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.schemas.actions import WorkPoolUpdate
 from prefect.client.schemas.objects import StateType
 from prefect.exceptions import ObjectNotFound
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.states import Completed, Crashed, Pending, Running, State
 
 from alchemiscale_prefect.domain.attempts import AttemptId, Launch, RunState
+from alchemiscale_prefect.domain.checks import CheckStatus
+from alchemiscale_prefect.orchestration.checks import check_prefect
 from alchemiscale_prefect.orchestration.deployments import deploy_run_task, ensure_process_pool
 from alchemiscale_prefect.orchestration.launcher import LOOK_UP_SIZE, PrefectLauncher
 from alchemiscale_prefect.services import dispatch
@@ -281,3 +284,39 @@ def test_a_life_of_a_task_with_the_real_orchestrator(
     run.complete()
     assert world.status(second) == "complete"
     assert dispatch.dispatch(world.database, launcher, pool()) == Pass()
+
+
+# --- checks -----------------------------------------------------------------------------------------------------------
+
+
+def _unwell(pool: str, deployment: str) -> dict[str, str]:
+    """What `check_prefect` does not find well, with how it came out."""
+    found = check_prefect(pool, deployment)
+    return {check.name: check.status.value for check in found if check.status is not CheckStatus.ok}
+
+
+def test_what_the_dispatcher_needs_of_prefect_is_looked_at(
+    prefect_api_url: str, client: SyncPrefectClient, deployment: str
+) -> None:
+    with temporary_settings({PREFECT_API_URL: prefect_api_url}):
+        ensure_process_pool(client, "checked")
+        name = deploy_run_task(client, "checked", working_directory=Path("/tmp"))
+        assert _unwell("checked", name) == {"workers": "warning"}
+        client.send_worker_heartbeat("checked", "a worker", 30.0)
+        assert _unwell("checked", name) == {}
+        client.update_work_pool("checked", WorkPoolUpdate(is_paused=True))
+        assert _unwell("checked", name) == {"work pool": "warning"}
+        client.update_work_pool("checked", WorkPoolUpdate(is_paused=False, concurrency_limit=0))
+        assert _unwell("checked", name) == {"work pool": "warning"}
+        client.update_work_pool("checked", WorkPoolUpdate(concurrency_limit=2))
+        # a deployment of another pool, none at all, and no pool
+        assert _unwell("checked", deployment) == {"deployment": "failed"}
+        assert _unwell("checked", "run-task/none") == {"deployment": "failed"}
+        assert _unwell("none", name) == {"work pool": "failed", "workers": "skipped", "deployment": "failed"}
+
+
+def test_a_prefect_that_is_not_there_or_not_set_is_told() -> None:
+    with temporary_settings({PREFECT_API_URL: "http://127.0.0.1:1/api"}):
+        assert _unwell("pool", "run-task/pool") == {"Prefect API": "failed"}
+    with temporary_settings(restore_defaults={PREFECT_API_URL}):
+        assert _unwell("pool", "run-task/pool") == {"Prefect API": "skipped"}

@@ -63,7 +63,8 @@ def test_a_database_out_of_reach_is_told_in_a_line() -> None:
     assert cli("db", "check").code == 1
 
 
-def test_what_is_not_set_is_named() -> None:
+def test_what_is_not_set_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("ALCHEMISCALE_DATABASE_URL", raising=False)
     for command in ("upgrade", "check"):
         error = CommandLine({}).refused("db", command)
         assert (error["code"], error["field"]) == ("invalid_input", "ALCHEMISCALE_DATABASE_URL")
