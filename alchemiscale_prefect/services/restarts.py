@@ -4,7 +4,8 @@ The patterns are users'. They are looked for before a transaction begins, so tha
 for the transaction is what came in between.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from types import MappingProxyType
 
 from alchemiscale_prefect.domain.access import Permission, Principal
 from alchemiscale_prefect.domain.errors import InvalidInput, NotFound
@@ -56,7 +57,7 @@ def add(
     with database.transaction() as connection:
         network_id = require_network(connection, network)
         texts = restarts.tracebacks(connection, restarts.actioned(connection, network_id))
-        others = restarts.patterns_of_tasks(connection, texts)
+        others = restarts.patterns_of_tasks(connection, {task_id for task_id, _ in texts})
     matches = Matches()
     # with an empty text, so that a pattern is tried even where no Task has failed
     matches.look_for([*given, *others], {"", *(text for found in texts.values() for text in found)})
@@ -75,7 +76,7 @@ def add(
             )
         details = {"patterns": len(given), "num_allowed_restarts": num_allowed_restarts}
         audit.record(connection, principal, "restart_patterns.add", network.scope, network, details)
-        resolve(connection, task_ids, matches)
+        resolve(connection, task_ids, matches, texts)
 
 
 def of_networks(database: Database, principal: Principal, networks: Sequence[ScopedKey]) -> list[dict[str, int]]:
@@ -162,7 +163,12 @@ def look_ahead(database: Database, task: ScopedKey, texts: Collection[str]) -> M
     return matches
 
 
-def resolve(connection: Connection, task_ids: Collection[int], matches: Matches) -> None:
+def resolve(
+    connection: Connection,
+    task_ids: Collection[int],
+    matches: Matches,
+    known: Mapping[tuple[int, int], Sequence[str]] = MappingProxyType({}),
+) -> None:
     """Restart, or give up, those of these Tasks that are in error, as their networks' patterns say.
 
     A Task whose last attempt left no result (its ProtocolDAG could not be made, or it was lost too often) is left
@@ -174,12 +180,16 @@ def resolve(connection: Connection, task_ids: Collection[int], matches: Matches)
         Locked by the caller.
     matches
         What was looked for before; the rest is looked for now.
+    known
+        Texts that were read before, by Task id and number of the attempt.
     """
     rows = restarts.enforced(connection, task_ids)
     if not rows:
         return
-    texts = restarts.tracebacks(connection, {row.task_id for row in rows})
-    matches.look_for((row.pattern for row in rows), {text for found in texts.values() for text in found})
+    unread = {row.task_id for row in rows if (row.task_id, row.n) not in known}
+    texts = {**known, **restarts.tracebacks(connection, unread)}
+    searched = {text for row in rows for text in texts.get((row.task_id, row.n), ())}
+    matches.look_for((row.pattern for row in rows), searched)
     plan = plan_of(
         Enforced(
             row.task_id,
@@ -187,7 +197,7 @@ def resolve(connection: Connection, task_ids: Collection[int], matches: Matches)
             row.pattern_id,
             row.max_retries,
             row.num_retries,
-            matches.found(row.pattern, texts.get(row.task_id, ())),
+            matches.found(row.pattern, texts.get((row.task_id, row.n), ())),
         )
         for row in rows
     )

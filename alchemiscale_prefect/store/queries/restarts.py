@@ -26,7 +26,7 @@ _ADD = text(
 # only what the last attempt left: a Task whose last attempt could not make a ProtocolDAG, or was lost, is none of ours
 _ENFORCED = text(
     """
-    select t.id as task_id, p.network_id, p.id as pattern_id, p.pattern, p.max_retries,
+    select t.id as task_id, t.attempts as n, p.network_id, p.id as pattern_id, p.pattern, p.max_retries,
            coalesce(count.num_retries, 0) as num_retries
     from task t
     join result r on r.task_id = t.id and r.attempt = t.attempts and not r.ok
@@ -47,7 +47,8 @@ _PATTERNS = text(
 
 _TRACEBACKS = text(
     """
-    select r.task_id, right(coalesce(nullif(unit ->> 'traceback', ''), unit ->> 'exception'), :length) as searched
+    select r.task_id, r.attempt as n,
+           right(coalesce(nullif(unit ->> 'traceback', ''), unit ->> 'exception'), :length) as searched
     from task t
     join result r on r.task_id = t.id and r.attempt = t.attempts and not r.ok
     cross join jsonb_array_elements(case jsonb_typeof(r.tracebacks) when 'array' then r.tracebacks else '[]' end) unit
@@ -73,9 +74,10 @@ _GIVE_UP = text(
 
 @dataclass(frozen=True, slots=True)
 class EnforcedRow:
-    """A pattern of a network that a Task in error is actioned on, and how often it has restarted it."""
+    """A pattern of a network that a Task in error after attempt `n` is actioned on; how often it has restarted it."""
 
     task_id: int
+    n: int
     network_id: int
     pattern_id: int
     pattern: str
@@ -147,11 +149,17 @@ def patterns_of_tasks(connection: Connection, task_ids: Collection[int]) -> list
     return list(connection.execute(_PATTERNS, {"tasks": list(task_ids)}).scalars())
 
 
-def tracebacks(connection: Connection, task_ids: Collection[int]) -> dict[int, list[str]]:
-    """What patterns are looked for in: the ends of the tracebacks that Tasks in error have from their last attempt."""
-    found: dict[int, list[str]] = {}
+def tracebacks(connection: Connection, task_ids: Collection[int]) -> dict[tuple[int, int], list[str]]:
+    """What patterns are looked for in: the ends of the tracebacks that Tasks in error have from their last attempt.
+
+    Returns
+    -------
+    dict
+        (Task id, number of the attempt) → texts.
+    """
+    found: dict[tuple[int, int], list[str]] = {}
     for row in connection.execute(_TRACEBACKS, {"tasks": list(task_ids), "length": MAX_TRACEBACK}):
-        found.setdefault(row.task_id, []).append(row.searched)
+        found.setdefault((row.task_id, row.n), []).append(row.searched)
     return found
 
 
