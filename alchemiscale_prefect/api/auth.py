@@ -6,8 +6,10 @@ that the client logs in again. Apart from that, no replica asks the database who
 """
 
 import hashlib
+import time
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Annotated, Any
 
 import jwt
@@ -27,6 +29,10 @@ from alchemiscale_prefect.wire import paths
 
 ALGORITHM = "HS256"
 MINIMUM_SECRET = 32
+
+# verified tokens that are remembered
+_TOKENS = 4096
+_EXPIRED = "Could not validate credentials: the token has expired; log in again"
 
 _user_token = OAuth2PasswordBearer(tokenUrl=paths.TOKEN.lstrip("/"), scheme_name="user", auto_error=False)
 _compute_token = OAuth2PasswordBearer(tokenUrl=paths.COMPUTE_TOKEN.lstrip("/"), scheme_name="compute", auto_error=False)
@@ -80,20 +86,29 @@ def read(settings: ApiSettings, token: str | None, kind: IdentityKind) -> tuple[
     """
     if token is None:
         raise NotAuthenticated("Not authenticated; log in and send the token as 'Authorization: Bearer …'")
+    principal, stamp, expires = _verified(tuple(settings.jwt_secrets()), token, kind)
+    if time.time() >= expires:
+        raise NotAuthenticated(_EXPIRED)
+    return principal, stamp
+
+
+# what a signature says about a token stays true
+@lru_cache(_TOKENS)
+def _verified(secrets: tuple[str, ...], token: str, kind: IdentityKind) -> tuple[Principal, Stamp, float]:
     try:
-        secrets = {_secret_id(secret): secret for secret in settings.jwt_secrets()}
         claims: dict[str, Any] = jwt.decode(
             token,
-            secrets[jwt.get_unverified_header(token)["kid"]],
+            {_secret_id(secret): secret for secret in secrets}[jwt.get_unverified_header(token)["kid"]],
             algorithms=[ALGORITHM],
             audience=kind.value,
             # `iat` says nothing that `exp` does not, and would hold replicas to the same second
             options={"require": ["sub", "aud", "exp"], "verify_iat": False},
         )
         identity_id, version = claims["stamp"]
-        return Principal(claims["sub"], kind, _grants(claims["grants"])), (int(identity_id), int(version))
+        principal = Principal(claims["sub"], kind, _grants(claims["grants"]))
+        return principal, (int(identity_id), int(version)), float(claims["exp"])
     except jwt.ExpiredSignatureError as error:
-        raise NotAuthenticated("Could not validate credentials: the token has expired; log in again") from error
+        raise NotAuthenticated(_EXPIRED) from error
     except (jwt.PyJWTError, InvalidScope, KeyError, TypeError, ValueError, AttributeError) as error:
         raise NotAuthenticated("Could not validate credentials") from error
 

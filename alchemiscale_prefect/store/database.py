@@ -13,7 +13,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from alchemiscale_prefect.domain.errors import InvalidInput, NotAuthorized, Unavailable
 from alchemiscale_prefect.domain.scopes import Scope
-from alchemiscale_prefect.store import row_security
+from alchemiscale_prefect.store import liveness, row_security
 
 log = structlog.get_logger(__name__)
 
@@ -58,7 +58,6 @@ class Database:
             parsed.set(drivername="postgresql+psycopg"),
             pool_size=pool_size,
             max_overflow=pool_size,
-            pool_pre_ping=True,
             # values of a failed statement may be secrets, and errors are logged
             hide_parameters=True,
             # a forgotten open transaction holds a snapshot, which hurts the queue most
@@ -68,6 +67,7 @@ class Database:
                 **({} if "connect_timeout" in parsed.query else {"connect_timeout": CONNECT_SECONDS}),
             },
         )
+        liveness.ask_before_use(self.engine)
         self._scopes: tuple[Scope, ...] | None = None
 
     def restricted(self, scopes: Iterable[Scope]) -> "Database":

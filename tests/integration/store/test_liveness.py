@@ -1,0 +1,60 @@
+"""Pooled connections that the server closed: replaced after a rest, and a passing failure in the middle of work."""
+
+import pytest
+from sqlalchemy import text
+
+from alchemiscale_prefect.domain.errors import Unavailable
+from alchemiscale_prefect.store import liveness
+from alchemiscale_prefect.store.database import Database
+
+_BACKEND = text("select pg_backend_pid()")
+_CLOSE_OTHERS = text(
+    "select pg_terminate_backend(pid, 5000) from pg_stat_activity "
+    "where datname = current_database() and pid <> pg_backend_pid()"
+)
+
+
+@pytest.fixture
+def backend(database):
+    """Opens a connection or takes the pooled one; the process that serves it."""
+
+    def serving() -> int:
+        with database.transaction() as connection:
+            return connection.execute(_BACKEND).scalar_one()
+
+    return serving
+
+
+@pytest.fixture
+def close_all(database_url):
+    """Has the server close every connection of `database`'s pool."""
+    other = Database(database_url, pool_size=1)
+
+    def close() -> None:
+        with other.transaction() as connection:
+            connection.execute(_CLOSE_OTHERS)
+
+    yield close
+    other.close()
+
+
+def test_a_connection_in_use_is_not_asked_for(database, backend, monkeypatch):
+    first = backend()
+    monkeypatch.setattr(database.engine.dialect, "do_ping", lambda _: pytest.fail("asked"))
+    assert backend() == first
+
+
+def test_one_that_died_while_idle_is_replaced_unnoticed(backend, close_all, monkeypatch):
+    first = backend()
+    monkeypatch.setattr(liveness, "FRESH_SECONDS", 0.0)
+    close_all()
+    assert backend() != first
+
+
+def test_one_that_dies_in_use_is_a_passing_failure_once(backend, close_all):
+    first = backend()
+    backend()
+    close_all()
+    with pytest.raises(Unavailable):
+        backend()
+    assert backend() != first
