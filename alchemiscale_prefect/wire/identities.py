@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from alchemiscale_prefect.domain import access, identities, metrics
 from alchemiscale_prefect.domain.access import IdentityKind, Permission
@@ -51,7 +51,7 @@ class CreateIdentity(BaseModel):
 
     kind: IdentityKind
     identifier: str
-    key: str
+    key: str = Field(repr=False)
     grants: list[Grant] = []
     email: str | None = None
     full_name: str | None = None
@@ -88,7 +88,7 @@ class AddKey(BaseModel):
     """``POST /admin/identities/{kind}/{identity}/keys``."""
 
     name: str
-    key: str
+    key: str = Field(repr=False)
     expires_at: datetime | None = None
 
 

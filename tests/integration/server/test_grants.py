@@ -1,10 +1,13 @@
 """Users who have ``domain`` somewhere give and take permissions there, and only there."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from alchemiscale_prefect import AlchemiscaleClient, AlchemiscaleClientError, Scope
 from alchemiscale_prefect.domain.access import Grant, IdentityKind, Permission, Principal
-from alchemiscale_prefect.domain.errors import PermissionDenied
+from alchemiscale_prefect.domain.errors import NotAuthenticated, NotAuthorized, PermissionDenied
 from alchemiscale_prefect.domain.identities import Access
 from alchemiscale_prefect.services import audit, grants, identities
 from alchemiscale_prefect.services.logins import Stamps
@@ -142,6 +145,51 @@ def test_the_right_to_grant_is_that_of_the_moment(connected, database, held):
     grants.grant(database, OPERATOR, USER, "lead", [Grant(CAMPAIGN, Permission.write)])
     assert refusal(lead.grant_scope, "member", PROJECT) == (403, "permission_denied")
     assert held("member") == {"org-campaign-project": "read"}
+
+
+def at_once(*calls):
+    """What each call raised, or ``None``, when all begin together."""
+    barrier = threading.Barrier(len(calls))
+
+    def begun(call):
+        barrier.wait()
+        try:
+            call()
+        except (NotAuthenticated, NotAuthorized) as error:
+            return type(error)
+        return None
+
+    with ThreadPoolExecutor(len(calls)) as pool:
+        return list(pool.map(begun, calls))
+
+
+def test_two_who_take_each_others_rights_do_not_both_succeed(database, people, held):
+    identities.create(database, OPERATOR, USER, "rival", KEY, [Grant(CAMPAIGN, Permission.domain)])
+    lead, rival = (Principal(name, USER, (Grant(CAMPAIGN, Permission.domain),)) for name in ("lead", "rival"))
+    for _ in range(5):
+        outcomes = at_once(
+            lambda: grants.revoke(database, lead, USER, "rival", [CAMPAIGN]),
+            lambda: grants.revoke(database, rival, USER, "lead", [CAMPAIGN]),
+        )
+        assert outcomes.count(None) == 1
+        assert [str(CAMPAIGN) in held(name) for name in ("lead", "rival")].count(True) == 1
+        for name in ("lead", "rival"):
+            grants.grant(database, OPERATOR, USER, name, [Grant(CAMPAIGN, Permission.domain)])
+
+
+def test_two_administrators_who_disable_each_other_do_not_both_succeed(database, cheap_hashes):
+    names = ("one", "two")
+    for name in names:
+        identities.create(database, OPERATOR, IdentityKind.admin, name, KEY)
+    one, two = (Principal(name, IdentityKind.admin, ()) for name in names)
+    for _ in range(5):
+        outcomes = at_once(
+            lambda: identities.set_disabled(database, one, IdentityKind.admin, "two", True),
+            lambda: identities.set_disabled(database, two, IdentityKind.admin, "one", True),
+        )
+        assert sorted(outcomes, key=str) == [NotAuthenticated, None]
+        for name in names:
+            identities.set_disabled(database, OPERATOR, IdentityKind.admin, name, False)
 
 
 def test_a_new_permission_counts_without_logging_in_by_hand(connected, server, database):
