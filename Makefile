@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo up test check bench docs openapi lock clean
+.PHONY: help install demo up test soak check bench docs openapi lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -40,6 +40,10 @@ up: $(INSTALLED)  ## the local stack in the foreground; Ctrl-C stops all of it
 test: $(INSTALLED)  ## the whole test suite, with a real Postgres, Prefect server and worker
 	@bash tests/install_postgres.sh
 	@$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(LONGEST_FIRST)
+
+soak: $(INSTALLED)  ## fifty clients while the API is stopped and killed, and many random histories; ten minutes
+	@ALCHEMISCALE_TEST_SOAK_SECONDS=60 ALCHEMISCALE_TEST_HISTORIES=200 $(BIN)/python -m pytest -s --timeout 1800 \
+	    tests/integration/server/test_restarts_under_load.py tests/integration/server/test_api_state_machine.py
 
 check: $(INSTALLED)  ## format, lint, types and layers
 	@$(BIN)/ruff format --check .
