@@ -18,6 +18,7 @@ _COMMANDS = {
 _GROUPS = {
     "network": "AlchemicalNetworks: submit, follow, weigh, results",
     "task": "Tasks: create, action, status, tracebacks, retry",
+    "strategy": "Strategies of networks: set, show, wake, remove",
     "db": "the database: upgrade, check",
     "identity": "who may log in, and to which scopes",
 }

@@ -24,6 +24,7 @@ from alchemiscale_prefect.orchestration.deployments import deploy_run_task, ensu
 from alchemiscale_prefect.orchestration.launcher import LOOK_UP_SIZE, PrefectLauncher
 from alchemiscale_prefect.services import dispatch
 from alchemiscale_prefect.services.dispatch import Pass
+from tests.command_line import CommandLine
 from tests.integration.dispatch.world import World, pool
 from tests.waiting import wait_for
 
@@ -320,3 +321,14 @@ def test_a_prefect_that_is_not_there_or_not_set_is_told() -> None:
         assert _unwell("pool", "run-task/pool") == {"Prefect API": "failed"}
     with temporary_settings(restore_defaults={PREFECT_API_URL}):
         assert _unwell("pool", "run-task/pool") == {"Prefect API": "skipped"}
+
+
+def test_deploying_by_the_command_line_says_what_it_made_or_why_not(prefect_api_url: str) -> None:
+    cli = CommandLine({})
+    with temporary_settings({PREFECT_API_URL: prefect_api_url}):
+        assert cli.json("deploy", "--pool", POOL) == {"deployment": f"run-task/{POOL}", "pool": POOL}
+        assert cli.text("deploy", "--pool", POOL) == f"deployment run-task/{POOL}\n"
+    with temporary_settings({PREFECT_API_URL: "http://127.0.0.1:1/api"}):
+        assert cli.refused("deploy")["code"] == "unavailable"
+    with temporary_settings(restore_defaults={PREFECT_API_URL}):
+        assert cli.refused("deploy")["code"] == "invalid_input"
