@@ -1,0 +1,168 @@
+"""``alchemiscale-prefect strategy``."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from alchemiscale_prefect.cli.connection import Network, connected, known_network
+from alchemiscale_prefect.cli.output import Json, answer, line, note, printable, record
+from alchemiscale_prefect.domain.errors import InvalidInput, NotFound
+from alchemiscale_prefect.domain.keys import ScopedKey
+from alchemiscale_prefect.domain.strategies import (
+    DEFAULT_MAX_TASKS,
+    DEFAULT_SLEEP_INTERVAL,
+    StrategyMode,
+    StrategyState,
+    StrategyTaskScaling,
+)
+
+if TYPE_CHECKING:
+    from alchemiscale_prefect.chemistry.base import GufeTokenizable
+    from alchemiscale_prefect.sdk.client import AlchemiscaleClient
+
+app = typer.Typer(no_args_is_help=True)
+
+
+@app.command("set")
+def set_strategy(
+    network: Network,
+    strategy: Annotated[
+        str,
+        typer.Argument(
+            metavar="CLASS|FILE",
+            help="A class, as package.module:Class, or a file with a Strategy as gufe writes it.",
+            show_default=False,
+        ),
+    ],
+    settings: Annotated[
+        str | None,
+        typer.Option(metavar="JSON|FILE", help="Of a class: what differs from its defaults, as a JSON object."),
+    ] = None,
+    mode: Annotated[StrategyMode, typer.Option(help="May it also cancel Tasks (full), or do nothing?")] = (
+        StrategyMode.partial
+    ),
+    max_tasks: Annotated[
+        int, typer.Option(min=1, help="Tasks of one Transformation actioned at a time, at most.")
+    ] = DEFAULT_MAX_TASKS,
+    task_scaling: Annotated[
+        StrategyTaskScaling, typer.Option(help="How a weight becomes a number of Tasks.")
+    ] = StrategyTaskScaling.exponential,
+    sleep_interval: Annotated[
+        int, typer.Option(min=1, help="Seconds from one iteration to the next, at least.")
+    ] = DEFAULT_SLEEP_INTERVAL,
+    as_json: Json = False,
+) -> None:
+    """Give a network a Strategy, in place of the one it has; it begins anew."""
+    made = _strategy(strategy, settings)
+    with connected() as client:
+        key = known_network(client, network)
+        set_key = client.set_network_strategy(
+            key,
+            made,
+            max_tasks_per_transformation=max_tasks,
+            task_scaling=task_scaling,
+            mode=mode,
+            sleep_interval=sleep_interval,
+        )
+    answer({"network": key, "strategy": set_key}, as_json, lambda: line(str(set_key)))
+
+
+@app.command()
+def show(network: Network, as_json: Json = False) -> None:
+    """The Strategy of a network: its class and settings, and how far it has come."""
+    with connected() as client:
+        key, state = _known(client, network)
+        found = client.get_network_strategy(key)
+    about = {"strategy": str(found.key), "class": f"{type(found).__module__}:{type(found).__qualname__}"}
+    settings = _settings_of(found)
+
+    def text() -> None:
+        record({"network": key, **about, **{f"settings.{name}": value for name, value in settings.items()}})
+        _show_state(state)
+
+    document = {"network": key, **about, "settings": settings, "state": state.to_dict()}
+    answer(document, as_json, text)
+
+
+@app.command()
+def state(network: Network, as_json: Json = False) -> None:
+    """How far the Strategy of a network has come, and what went wrong if it failed. Needs no gufe."""
+    with connected() as client:
+        key, found = _known(client, network)
+    answer({"network": key, "state": found.to_dict()}, as_json, lambda: _show_state(found))
+
+
+@app.command()
+def awake(network: Network, as_json: Json = False) -> None:
+    """Have a Strategy go on that is dormant or failed."""
+    with connected() as client:
+        key, _ = _known(client, network)
+        client.set_network_strategy_awake(key)
+        _, found = _known(client, network)
+    answer({"network": key, "state": found.to_dict()}, as_json, lambda: line(found.status.value))
+
+
+@app.command()
+def remove(network: Network, as_json: Json = False) -> None:
+    """Take the Strategy from a network. Its Tasks stay as they are."""
+    with connected() as client:
+        key, _ = _known(client, network)
+        client.set_network_strategy(key, None)
+    answer({"network": key, "strategy": None}, as_json, lambda: note("removed"))
+
+
+def _known(client: "AlchemiscaleClient", network: str) -> tuple[ScopedKey, StrategyState]:
+    key = known_network(client, network)
+    state = client.get_network_strategy_state(key)
+    if state is None:
+        raise NotFound(f"{key} has no Strategy; give it one with: alchemiscale-prefect strategy set", field="network")
+    return key, state
+
+
+def _strategy(name: str, settings: str | None) -> "GufeTokenizable":
+    try:
+        from alchemiscale_prefect.chemistry import documents, strategies
+    except ImportError as error:
+        raise InvalidInput(f"making a Strategy needs gufe: {error}", field="strategy") from error
+    if Path(name).is_file():
+        if settings is not None:
+            raise typer.BadParameter("a file has its settings in it", param_hint="--settings")
+        return documents.read(Path(name))
+    return strategies.make(name, _given(settings))
+
+
+def _given(settings: str | None) -> dict[str, Any]:
+    """Settings as they were given: JSON, or a file of it."""
+    if settings is None:
+        return {}
+    try:
+        text = settings if settings.lstrip().startswith("{") else Path(settings).read_text(encoding="utf-8")
+        given = json.loads(text)
+    except (OSError, ValueError) as error:
+        raise InvalidInput(
+            f"the settings are neither a JSON object nor a file with one: {error}", field="settings"
+        ) from error
+    if not isinstance(given, dict):
+        raise InvalidInput("the settings must be a JSON object, of names and values", field="settings")
+    return given
+
+
+def _settings_of(strategy: Any) -> dict[str, Any]:
+    settings = getattr(strategy, "settings", None)
+    if settings is None:
+        return {}
+    # quantities and the like as they are printed
+    return {
+        name: value if isinstance(value, bool | int | float | None) else str(value)
+        for name, value in dict(settings).items()
+    }
+
+
+def _show_state(state: StrategyState) -> None:
+    values = state.to_dict()
+    traceback = values.pop("traceback")
+    record(values)
+    if traceback:
+        line(f"\n{printable(traceback).rstrip()}")

@@ -1,0 +1,80 @@
+"""The command line: Strategies."""
+
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from alchemiscale_prefect import ScopedKey
+from alchemiscale_prefect.bootstrap import System
+from alchemiscale_prefect.chemistry import keyed_chains
+from tests.command_line import CommandLine
+from tests.strategies import EvenSettings, EvenStrategy
+
+CLASS = "tests.strategies:EvenStrategy"
+
+
+def test_a_strategy_is_set_shown_woken_and_removed(
+    cli: CommandLine, network_key: ScopedKey, system: System, tmp_path: Path
+) -> None:
+    made = EvenStrategy(EvenSettings(max_runs=7))
+    options = ("--mode", "full", "--max-tasks", 5, "--task-scaling", "linear", "--sleep-interval", 60)
+    key = str(ScopedKey.of(str(made.key), network_key.scope))
+    given = cli.json("strategy", "set", network_key, CLASS, "--settings", '{"max_runs": 7}', *options)
+    assert given == {"network": str(network_key), "strategy": key}
+
+    shown = cli.json("strategy", "show", network_key)
+    assert (shown["strategy"], shown["class"], shown["settings"]) == (str(made.key), CLASS, {"max_runs": 7})
+    state = shown["state"]
+    assert (state["mode"], state["status"], state["max_tasks_per_transformation"], state["task_scaling"]) == (
+        *("full", "awake", 5),
+        "linear",
+    )
+    assert cli.json("strategy", "state", network_key)["state"] == state
+    assert ["settings.max_runs", "7"] in [
+        line.split() for line in cli.text("strategy", "show", network_key).splitlines()
+    ]
+
+    with system.database.transaction() as connection:
+        failure = "update strategy set status = 'error', exception = '[\"E\", \"why\"]', traceback = 'line 1\nline 2'"
+        connection.execute(text(failure))
+    told = cli.text("strategy", "state", network_key)
+    assert "why" in told
+    assert told.endswith("line 1\nline 2\n")
+    assert cli.text("strategy", "awake", network_key) == "awake\n"
+
+    file = tmp_path / "strategy.json"
+    file.write_bytes(keyed_chains.to_json(EvenStrategy(EvenSettings(max_runs=2))))
+    assert cli.text("strategy", "set", network_key, file).strip() != key
+    assert cli.json("strategy", "show", network_key)["settings"] == {"max_runs": 2}
+
+    assert cli.json("strategy", "remove", network_key)["strategy"] is None
+    for command in ("show", "state", "awake", "remove"):
+        assert cli.refused("strategy", command, network_key)["code"] == "not_found"
+
+
+def test_settings_come_from_a_file_too(cli: CommandLine, network_key: ScopedKey, tmp_path: Path) -> None:
+    file = tmp_path / "settings.json"
+    file.write_text('{"max_runs": 4}')
+    cli.json("strategy", "set", network_key, CLASS.replace(":", "."), "--settings", file)
+    assert cli.json("strategy", "show", network_key)["settings"] == {"max_runs": 4}
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "field"),
+    [
+        (("subprocess:Popen",), "module_not_allowed", "__module__"),
+        (("tests.strategies:Nothing",), "invalid_input", "class"),
+        (("tests.protocols:FanOutProtocol",), "invalid_input", "class"),
+        (("nonsense",), "invalid_input", "class"),
+        ((CLASS, "--settings", "{"), "invalid_input", "settings"),
+        ((CLASS, "--settings", "[1]"), "invalid_input", "settings"),
+        ((CLASS, "--settings", '{"max_run": 1}'), "invalid_input", "settings"),
+        ((CLASS, "--settings", '{"max_runs": "many"}'), "invalid_input", "settings"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else None,
+)
+def test_what_is_no_strategy_is_refused_before_anything_is_sent(words: tuple[str, ...], code: str, field: str) -> None:
+    network = "AlchemicalNetwork-" + "0" * 32 + "-org-campaign-project"
+    error = CommandLine({}).refused("strategy", "set", network, *words)
+    assert (error["code"], error["field"]) == (code, field)
