@@ -7,6 +7,7 @@ from uuid import uuid4
 from alchemiscale_prefect.domain.keys import ScopedKey
 from alchemiscale_prefect.sdk.arguments import batches
 from alchemiscale_prefect.sdk.content import ContentReader
+from alchemiscale_prefect.sdk.display import waiting
 from alchemiscale_prefect.sdk.transport import Params, Transport
 from alchemiscale_prefect.wire.headers import IDEMPOTENCY_KEY
 
@@ -22,6 +23,11 @@ class Area:
 
     def _get_keys(self, path: str, params: Params | None = None) -> list[ScopedKey]:
         return [ScopedKey.from_str(key) for key in self._get(path, params)]
+
+    def _object(self, path: str, key: ScopedKey, compress: bool, visualize: bool) -> Any:
+        """The gufe object `key`, which the API has at `path`."""
+        with waiting(f"Retrieving [bold]'{key}'[/bold]...", show=visualize):
+            return self._contents.object(path, key, compress)
 
     def _post(self, path: str, document: Any) -> Any:
         return self._transport.request("POST", path, json=document).json()

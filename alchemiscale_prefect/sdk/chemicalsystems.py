@@ -6,7 +6,6 @@ from alchemiscale_prefect.domain.keys import ScopedKey
 from alchemiscale_prefect.domain.scopes import Scope
 from alchemiscale_prefect.sdk.area import Area
 from alchemiscale_prefect.sdk.arguments import as_scope, as_scoped_key
-from alchemiscale_prefect.sdk.display import waiting
 from alchemiscale_prefect.wire import paths
 
 if TYPE_CHECKING:
@@ -59,8 +58,7 @@ class ChemicalSystems(Area):
         """
         key = as_scoped_key(chemicalsystem, "chemicalsystem")
         path = paths.fill(paths.CHEMICAL_SYSTEM, chemical_system=key)
-        with waiting(f"Retrieving [bold]'{key}'[/bold]...", show=visualize):
-            found: ChemicalSystem = self._contents.object(path, key, compress)
+        found: ChemicalSystem = self._object(path, key, compress, visualize)
         return found
 
     def get_chemicalsystem_networks(self, chemicalsystem: ScopedKey | str) -> list[ScopedKey]:

@@ -126,8 +126,7 @@ class Networks(Area):
             It cannot be decoded here, or is not what its key says.
         """
         key = as_scoped_key(network, "network")
-        with waiting(f"Retrieving [bold]'{key}'[/bold]...", show=visualize):
-            found: AlchemicalNetwork = self._contents.object(paths.fill(paths.NETWORK, network=key), key, compress)
+        found: AlchemicalNetwork = self._object(paths.fill(paths.NETWORK, network=key), key, compress, visualize)
         return found
 
     def get_network_transformations(self, network: ScopedKey | str) -> list[ScopedKey]:

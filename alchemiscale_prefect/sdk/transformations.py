@@ -6,7 +6,6 @@ from alchemiscale_prefect.domain.keys import ScopedKey
 from alchemiscale_prefect.domain.scopes import Scope
 from alchemiscale_prefect.sdk.area import Area
 from alchemiscale_prefect.sdk.arguments import as_scope, as_scoped_key
-from alchemiscale_prefect.sdk.display import waiting
 from alchemiscale_prefect.wire import paths
 
 if TYPE_CHECKING:
@@ -60,8 +59,7 @@ class Transformations(Area):
         """
         key = as_scoped_key(transformation, "transformation")
         path = paths.fill(paths.TRANSFORMATION, transformation=key)
-        with waiting(f"Retrieving [bold]'{key}'[/bold]...", show=visualize):
-            found: Transformation = self._contents.object(path, key, compress)
+        found: Transformation = self._object(path, key, compress, visualize)
         return found
 
     def get_transformation_networks(self, transformation: ScopedKey | str) -> list[ScopedKey]:

@@ -5,7 +5,7 @@ from alchemiscale_prefect.domain.keys import ScopedKey
 from alchemiscale_prefect.domain.scopes import Scope
 from alchemiscale_prefect.services.networks import scoped
 from alchemiscale_prefect.store.database import Database
-from alchemiscale_prefect.store.queries import chemicalsystems, scopes
+from alchemiscale_prefect.store.queries import chemicalsystems, members, scopes
 from alchemiscale_prefect.store.queries.patterns import check_text
 
 
@@ -14,14 +14,14 @@ def query(database: Database, principal: Principal, scope: Scope, name: str | No
     check_text(name, "name")
     with database.transaction() as connection:
         scope_ids = scopes.covered(connection, principal.visible(scope))
-        return chemicalsystems.query(connection, scope_ids, name)
+        return members.query(connection, "chemical_system", scope_ids, name)
 
 
 def of_network(database: Database, principal: Principal, network: ScopedKey) -> list[str]:
     """Those of a network; none if there is no such network."""
     principal.require(network.scope)
     with database.transaction() as connection:
-        return scoped(chemicalsystems.of_network(connection, network), network.scope)
+        return scoped(members.of_network(connection, "chemical_system", network), network.scope)
 
 
 def of_transformation(database: Database, principal: Principal, transformation: ScopedKey) -> list[str]:

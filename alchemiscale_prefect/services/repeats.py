@@ -9,7 +9,7 @@ from alchemiscale_prefect.services import audit
 from alchemiscale_prefect.services.networks import check_network_key, require_network
 from alchemiscale_prefect.services.tasks import check_transformation
 from alchemiscale_prefect.store.database import Connection, Database
-from alchemiscale_prefect.store.queries import objects, tasks, transformations
+from alchemiscale_prefect.store.queries import members, objects, tasks
 from alchemiscale_prefect.wire.tasks import MAX_TASKS_PER_CALL, SetTasks
 
 
@@ -69,4 +69,4 @@ def set_tasks(
 def _transformations_of(connection: Connection, network: ScopedKey) -> list[ScopedKey]:
     check_network_key(network)
     require_network(connection, network)
-    return [ScopedKey.of(key, network.scope) for key in transformations.of_network(connection, network)]
+    return [ScopedKey.of(key, network.scope) for key in members.of_network(connection, "transformation", network)]
