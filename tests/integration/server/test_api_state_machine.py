@@ -29,7 +29,7 @@ from tests.chains import keys_of, network_chain
 from tests.integration.dispatch.world import FlowRun, World
 from tests.integration.server.histories import Net, Paper
 
-EXAMPLES = int(os.environ.get("ALCHEMISCALE_TEST_HISTORIES", "10"))
+EXAMPLES = int(os.environ.get("ALCHEMISCALE_TEST_HISTORIES", "8"))
 PICKS = st.lists(st.integers(0, 999), max_size=5)
 PICK = st.integers(0, 999)
 WEIGHT = st.sampled_from([0.0, 0.25, 1.0])
