@@ -30,23 +30,23 @@ from alchemiscale_prefect.bootstrap import System
 
 _GC_THRESHOLDS = (50_000, 20, 20)
 
-# results last, see there
+# a request is held against each route in turn: first those that are asked for most. Results last, see there
 AREAS = (
+    networks,
+    tasks,
+    transformations,
+    chemicalsystems,
+    compute,
     service,
     identities,
     grants,
     admin,
     scopes,
-    networks,
     network_details,
     copies,
     restarts,
     strategies,
-    transformations,
-    chemicalsystems,
-    tasks,
     history,
-    compute,
     results,
 )
 
