@@ -6,7 +6,7 @@ from alchemiscale_prefect.domain.errors import UnknownState
 
 
 class NetworkState(StrEnum):
-    """Whether a network is shown; it does not stop its Tasks (as in alchemiscale)."""
+    """Whether a network is shown; by itself it does not stop its Tasks (as in alchemiscale)."""
 
     active = "active"
     inactive = "inactive"

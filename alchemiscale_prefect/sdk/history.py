@@ -106,7 +106,7 @@ class History(Area):
         scope
             May have wildcards; of these counts what the identity sees. ``None`` is every Scope.
         hours
-            How far to look back.
+            How far to look back; at most 744, a month.
 
         Returns
         -------

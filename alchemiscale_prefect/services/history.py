@@ -15,7 +15,8 @@ from alchemiscale_prefect.store.queries import history, scopes, tasks
 from alchemiscale_prefect.store.queries.history import AttemptRow, DetailsRow, TracebacksRow
 from alchemiscale_prefect.wire.history import TaskAttempt, TaskDetails, TaskTracebacks, TaskUnitTraceback
 
-MAX_HOURS = 24.0 * 366
+# every attempt that ended since is looked at
+MAX_HOURS = 24.0 * 31
 
 
 def get_details(database: Database, principal: Principal, keys: Sequence[ScopedKey]) -> list[TaskDetails | None]:
