@@ -1,7 +1,7 @@
 """A real API server in a process of its own, on an embedded Postgres, for as long as a benchmark needs it."""
 
-import json
 import os
+import pickle
 import secrets
 import socket
 import subprocess
@@ -66,8 +66,8 @@ def _prepare(server: ApiProcess) -> None:
 def bare_process(server: ApiProcess, recorded: dict[str, Any]) -> Iterator[httpx.Client]:
     """`benchmarks.bare_api` on the same Postgres, and a client of it."""
     with tempfile.TemporaryDirectory(prefix="alch-bench-") as folder:
-        file = Path(folder) / "recorded.json"
-        file.write_text(json.dumps(recorded))
+        file = Path(folder) / "recorded"
+        file.write_bytes(pickle.dumps(recorded))
         url = f"http://127.0.0.1:{_free_port()}"
         database_url = server.database_url.replace("+psycopg", "")
         command = [sys.executable, "-m", "benchmarks.bare_api", url.rpartition(":")[2], database_url, str(file)]

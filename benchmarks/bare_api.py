@@ -4,7 +4,7 @@
 that sends the same statements in one transaction, reads every row, and gives the recorded answer.
 """
 
-import json
+import pickle
 import sys
 import threading
 from pathlib import Path
@@ -58,7 +58,7 @@ def create_app(database_url: str, recorded: dict[str, Any]) -> FastAPI:
 def main() -> None:
     """Serve until terminated."""
     port, database_url, recorded = sys.argv[1:]
-    app = create_app(database_url, json.loads(Path(recorded).read_text()))
+    app = create_app(database_url, pickle.loads(Path(recorded).read_bytes()))
     uvicorn.run(app, port=int(port), log_level="warning")
 
 
