@@ -12,9 +12,10 @@ import structlog
 from alchemiscale_prefect.domain.errors import Unavailable
 from alchemiscale_prefect.services import pattern_process
 
-SECONDS_PER_PATTERN = 0.2
-"""Of the processor, for all texts together; and a little for each of them."""
-_SECONDS_PER_TEXT = 0.001
+SECONDS, SECONDS_PER_TEXT, MOST_SECONDS = 0.5, 0.05, 10.0
+"""Of the processor, for a pattern: to begin with, for each text, and at most."""
+BUDGET, BUDGET_PER_TEXT = 20.0, 0.005
+"""Seconds of the processor for all patterns together."""
 _PATIENCE_SECONDS = 60.0
 
 # isolated, without site-packages: a tenth of the time to start
@@ -95,29 +96,35 @@ def search(patterns: Sequence[str], texts: Sequence[str]) -> list[Found]:
         The machine is too busy for this now.
     """
     found: list[Found] = []
-    while len(found) < len(patterns):
-        found += _answers(patterns[len(found) :], texts)
-    return found
+    budget = BUDGET + BUDGET_PER_TEXT * len(texts)
+    while len(found) < len(patterns) and budget > 0:
+        answers, used = _answers(patterns[len(found) :], texts, budget)
+        found += answers
+        budget -= used
+    return found + [Found(too_slow=True)] * (len(patterns) - len(found))
 
 
-def _answers(patterns: Sequence[str], texts: Sequence[str]) -> list[Found]:
-    """The answers up to the first pattern that takes too long."""
-    asked = {
-        "patterns": list(patterns),
-        "texts": list(texts),
-        "seconds": SECONDS_PER_PATTERN + _SECONDS_PER_TEXT * len(texts),
-    }
+def _answers(patterns: Sequence[str], texts: Sequence[str], budget: float) -> tuple[list[Found], float]:
+    """The answers up to the first pattern that takes too long, and the seconds that they took."""
+    seconds = min(SECONDS + SECONDS_PER_TEXT * len(texts), MOST_SECONDS)
+    asked = {"patterns": list(patterns), "texts": list(texts), "seconds": seconds, "budget": budget}
     try:
         done = subprocess.run(  # noqa: S603  what users gave goes to its input
-            _COMMAND, input=json.dumps(asked), capture_output=True, text=True, timeout=_PATIENCE_SECONDS, check=False
+            _COMMAND,
+            input=json.dumps(asked),
+            capture_output=True,
+            text=True,
+            timeout=_PATIENCE_SECONDS + 2 * budget,
+            check=False,
         )
     except (subprocess.TimeoutExpired, OSError) as error:
         raise Unavailable("regular expressions cannot be looked for now; try again") from error
-    answers = [
-        Found(frozenset(found), error) for error, found in map(json.loads, done.stdout.splitlines()[: len(patterns)])
-    ]
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    answers = [Found(frozenset(found), wrong) for wrong, found, _ in lines]
+    used: float = lines[-1][-1] if lines else 0.0
     if len(answers) < len(patterns):
         # ended by its timer, or out of memory; either way this pattern is to blame
         log.warning("pattern_given_up", pattern=patterns[len(answers)], returncode=done.returncode)
         answers.append(Found(too_slow=True))
-    return answers
+        used += min(seconds, budget)
+    return answers, used

@@ -46,7 +46,7 @@ def test_slow_patterns_and_wrong_ones_are_told_from_the_others_between_them() ->
     begun = time.monotonic()
     found = search(patterns, ["a" * 5000 + "!", "b"])
     # two of them took their time, and no more
-    assert time.monotonic() - begun < 20
+    assert time.monotonic() - begun < 60
     assert [item.too_slow for item in found] == [False, True, False, False, True, False, False]
     assert [item.error is None for item in found] == [True, True, False, True, True, False, True]
     assert [sorted(item.texts) for item in found] == [[0], [], [], [1], [], [], [0]]
@@ -58,8 +58,17 @@ def test_a_pattern_that_takes_long_to_be_read_is_given_up() -> None:
     assert found == Found(too_slow=True)
 
 
+def test_all_patterns_together_have_a_limit_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pattern_search, "SECONDS", 0.1)
+    monkeypatch.setattr(pattern_search, "BUDGET", 0.5)
+    begun = time.monotonic()
+    found = search(["a", *["(a+)+b"] * 50, "a"], ["a" * 5000])
+    assert time.monotonic() - begun < 60
+    assert [item.too_slow for item in found] == [False, *[True] * 51]
+
+
 def test_a_machine_that_is_too_busy_is_no_fault_of_the_pattern(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pattern_search, "_PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr(pattern_search, "_PATIENCE_SECONDS", -1000.0)
     with pytest.raises(Unavailable):
         search(["a"], ["a"])
 
