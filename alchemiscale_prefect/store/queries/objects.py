@@ -154,11 +154,6 @@ def summary(connection: Connection, object_id: int) -> Summary:
     return Summary(row.key, row.qualname, row.name, row.gufe_version)
 
 
-def chain(connection: Connection, object_id: int) -> bytes:
-    """The text of `read`."""
-    return read(connection, object_id).text
-
-
 def read(connection: Connection, object_id: int) -> Chain:
     """The keyed chain of the object with this id."""
     ids = connection.execute(text("select chain from network where id = :id"), {"id": object_id}).scalar_one_or_none()

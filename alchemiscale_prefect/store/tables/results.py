@@ -29,6 +29,7 @@ result = Table(
     Column("attempt", Integer, nullable=False),
     Column("ok", Boolean, nullable=False),
     Column("protocol_dag_result_key", Text, nullable=False),
+    # shared by the results of copied Tasks: whoever deletes bytes looks for other results at their location first
     Column("location", Text, nullable=False),
     Column("size", BigInteger, nullable=False, comment="bytes, compressed"),
     Column("estimate", Double, nullable=True),

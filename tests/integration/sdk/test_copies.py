@@ -60,12 +60,18 @@ def count_rows(system: System) -> Callable[[], dict[str, int]]:
 
 
 @pytest.fixture
-def reader(system: System, api_url: str) -> Iterator[AlchemiscaleClient]:
-    """Of somebody who writes in `FARTHER`, and only reads in `HERE`."""
-    grants = [Grant(HERE, Permission.read), Grant(FARTHER)]
-    identities.create(system.database, Principal.operating(), IdentityKind.user, "reader", KEY, grants)
-    with AlchemiscaleClient(api_url, "reader", KEY, use_local_cache=False, max_retries=0) as client:
-        yield client
+def log_in(system: System, api_url: str) -> Iterator[Callable[..., AlchemiscaleClient]]:
+    """Makes an identity that may do so much, and gives a client of it."""
+    clients: list[AlchemiscaleClient] = []
+
+    def logged_in(identifier: str, grants: list[Grant]) -> AlchemiscaleClient:
+        identities.create(system.database, Principal.operating(), IdentityKind.user, identifier, KEY, grants)
+        clients.append(AlchemiscaleClient(api_url, identifier, KEY, use_local_cache=False, max_retries=0))
+        return clients[-1]
+
+    yield logged_in
+    for client in clients:
+        client.close()
 
 
 def files(folder: Path) -> dict[str, bytes]:
@@ -348,23 +354,36 @@ def test_what_cannot_be_copied_changes_nothing(
 
 
 def test_reading_the_source_is_enough(
-    reader: AlchemiscaleClient,
     client: AlchemiscaleClient,
+    log_in: Callable[..., AlchemiscaleClient],
     source: ScopedKey,
     edges: list[Transformation],
     run: Callable[..., list[ScopedKey]],
 ) -> None:
     run(source, edges[0])
+    reader = log_in("reader", [Grant(HERE, Permission.read), Grant(FARTHER)])
     copy = reader.copy_network(source, FARTHER)
     assert reader.get_network_status(copy, visualize=False) == {"complete": 1}
     assert raw(reader, edges[0], FARTHER) == raw(client, edges[0], HERE)
     with pytest.raises(AlchemiscaleClientError, match="Status Code 403"):
         reader.copy_network(copy, HERE)
-    # who copied a copy need not see where it came from
+
+
+def test_who_copies_a_copy_need_not_see_where_it_came_from(
+    client: AlchemiscaleClient,
+    log_in: Callable[..., AlchemiscaleClient],
+    source: ScopedKey,
+    edges: list[Transformation],
+    run: Callable[..., list[ScopedKey]],
+) -> None:
     run(source, edges[0])
-    client.copy_network(source, THERE)
-    assert client.copy_network(copy, THERE) == ScopedKey.of(source.gufe_key, THERE)
-    assert len(raw(client, edges[0], THERE)) == 2
+    there = client.copy_network(source, THERE)
+    neighbour = log_in("neighbour", [Grant(THERE), Grant(FARTHER)])
+    farther = neighbour.copy_network(there, FARTHER)
+    assert raw(neighbour, edges[0], FARTHER) == raw(client, edges[0], HERE)
+    (task,) = neighbour.get_network_tasks(farther)
+    assert client.copy_network(source, FARTHER) == farther
+    assert client.get_network_tasks(farther) == [task]
 
 
 def test_scopes_of_different_gufe_lines_do_not_mix(
