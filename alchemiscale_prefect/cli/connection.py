@@ -21,7 +21,7 @@ Network = Annotated[
 ]
 Tasks = Annotated[
     list[str] | None,
-    typer.Argument(metavar="TASK...", help="ScopedKeys of Tasks; '-' reads them from standard input."),
+    typer.Argument(metavar="TASK", help="ScopedKeys of Tasks; '-' reads them from standard input."),
 ]
 
 # somebody waits: what heals within seconds is waited for, an API that is not there is told at once

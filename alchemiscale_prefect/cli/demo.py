@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from alchemiscale_prefect.cli.output import Json, answer
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -19,6 +21,7 @@ SCOPE = ("demo", "noble_gases", "liquid_argon")
 def command(
     data: Annotated[Path, typer.Option(help="Folder for everything the demo keeps.")] = Path(".demo"),
     count: Annotated[int, typer.Option(min=1, help="Tasks (repeats) per Transformation.")] = 1,
+    as_json: Json = False,
 ) -> None:
     """Run a network of noble gases in liquid argon on this machine: real calculations with known answers.
 
@@ -29,7 +32,8 @@ def command(
     from alchemiscale_prefect.cli import demo_report
     from alchemiscale_prefect.local.stack import USER, LocalStack, StackOptions
 
-    console = Console()
+    # with --json, standard output has the one document alone
+    console = Console(stderr=as_json)
     began = time.monotonic()
     # one more than there are cores on a small laptop: a flow run that starts or ends leaves them idle
     options = StackOptions(flow_runs=3)
@@ -44,12 +48,13 @@ def command(
             f"watch them run at [link]{config.prefect_ui_url}/runs[/link]"
         )
         _watch(client, stack, network, console)
-        failed = demo_report.show(client, network, console)
+        report = demo_report.collect(client, network)
+        answer({"network": network, **report.document()}, as_json, lambda: demo_report.show(report, console))
         console.print(
             f"\nPrefect UI  {config.prefect_ui_url} (while a stack runs on the folder: "
             f"alchemiscale-prefect up --data {data})\nResults     {stack.layout.folder}\n{elapsed(began)} in all"
         )
-    if failed:
+    if report.failed:
         raise typer.Exit(1)
 
 

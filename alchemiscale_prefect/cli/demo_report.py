@@ -9,7 +9,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from alchemiscale_prefect.domain.cycles import Edge, cycle_closures
+from alchemiscale_prefect.domain.cycles import Closure, Edge, cycle_closures
 from alchemiscale_prefect.domain.tasks import TaskStatus
 
 if TYPE_CHECKING:
@@ -52,14 +52,62 @@ def progress_table(progress: "Progress", seconds: float) -> Group:
     return Group(progress_line(progress, seconds), rows)
 
 
-def show(client: "AlchemiscaleClient", network: "ScopedKey", console: Console) -> bool:
-    """Print the free energies, the cycle closures, and what failed; whether anything did."""
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What the demo found, in kJ/mol.
+
+    Attributes
+    ----------
+    free_energies
+        One for each Transformation, by name.
+    closures
+        The sum around each cycle; 0 within its error.
+    failed
+        Tasks in error.
+    """
+
+    free_energies: "list[FreeEnergy]"
+    closures: "list[Closure]"
+    failed: "list[ScopedKey]"
+
+    def document(self) -> dict[str, object]:
+        """The report for scripts."""
+        return {
+            "units": "kilojoule_per_mole",
+            "transformations": [
+                {
+                    "name": row.name,
+                    "repeats": row.repeats,
+                    "estimate": row.value,
+                    "uncertainty": row.error,
+                    "reference": row.reference,
+                    "reference_uncertainty": row.reference_error,
+                }
+                for row in self.free_energies
+            ],
+            "cycles": [
+                {"nodes": closure.nodes, "sum": closure.value, "uncertainty": closure.error}
+                for closure in self.closures
+            ],
+            "failed": self.failed,
+        }
+
+
+def collect(client: "AlchemiscaleClient", network: "ScopedKey") -> Report:
+    """Fetch the results, gather the free energies and close the cycles."""
     rows = _free_energies(client, network)
+    edges = [Edge(*row.states, row.value, row.error) for row in rows if row.value is not None and row.states]
+    failed = client.get_network_tasks(network, status=TaskStatus.error.value)
+    return Report(rows, list(cycle_closures(edges)), failed)
+
+
+def show(report: Report, console: Console) -> None:
+    """Print the free energies, the cycle closures, and what failed."""
     table = Table(title="Free energies in kJ/mol", title_justify="left")
     table.add_column("Transformation")
     for name in ("repeats", "ΔG", "reference", "deviation"):
         table.add_column(name, justify="right")
-    for row in rows:
+    for row in report.free_energies:
         deviation = "–" if row.deviation is None else f"{row.deviation:+.1f} σ"
         found = _with_error(row.value, row.error)
         table.add_row(row.name, str(row.repeats), found, _with_error(row.reference, row.reference_error), deviation)
@@ -69,20 +117,16 @@ def show(client: "AlchemiscaleClient", network: "ScopedKey", console: Console) -
     closures.add_column("cycle")
     closures.add_column("sum of ΔG", justify="right")
     closures.add_column("in σ", justify="right")
-    edges = [Edge(*row.states, row.value, row.error) for row in rows if row.value is not None and row.states]
-    for closure in cycle_closures(edges):
+    for closure in report.closures:
         sigmas = f"{abs(closure.value) / closure.error:.1f}" if closure.error else "–"
         closures.add_row(" → ".join(closure.nodes), _with_error(closure.value, closure.error), sigmas)
     console.print(closures)
-
-    failed = client.get_network_tasks(network, status=TaskStatus.error.value)
-    for task in failed:
+    for task in report.failed:
         console.print(f"[red]in error: {task}")
-    return bool(failed)
 
 
 @dataclass(frozen=True, slots=True)
-class _FreeEnergy:
+class FreeEnergy:
     """A line of the table, in kJ/mol; `states` is ``None`` for a NonTransformation."""
 
     name: str
@@ -102,7 +146,7 @@ class _FreeEnergy:
         return (self.value - self.reference) / spread
 
 
-def _free_energies(client: "AlchemiscaleClient", network: "ScopedKey") -> list[_FreeEnergy]:
+def _free_energies(client: "AlchemiscaleClient", network: "ScopedKey") -> list[FreeEnergy]:
     from alchemiscale_prefect.chemistry.base import ProtocolResult
     from alchemiscale_prefect.chemistry.results import estimate
     from alchemiscale_prefect.protocols.demo import reference_values
@@ -117,7 +161,7 @@ def _free_energies(client: "AlchemiscaleClient", network: "ScopedKey") -> list[_
         found = None if gathered is None else estimate(gathered)
         states = (transformation.stateA, transformation.stateB)
         rows.append(
-            _FreeEnergy(
+            FreeEnergy(
                 name=name,
                 states=None if states[0] == states[1] else (states[0].name, states[1].name),
                 repeats=0 if gathered is None else gathered.n_protocol_dag_results,

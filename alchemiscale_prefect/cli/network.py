@@ -123,9 +123,9 @@ app.command()(network_copies.extend)
 @app.command()
 def state(
     network: Network,
-    new: Annotated[NetworkState | None, typer.Argument(metavar="[STATE]", help="The state to give it.")] = None,
+    new: Annotated[NetworkState | None, typer.Argument(metavar="STATE", help="The state to give it.")] = None,
     stop_tasks: Annotated[
-        bool, typer.Option("--stop-tasks", help="Also take its Tasks off it, so that none is run for it any more.")
+        bool, typer.Option("--stop-tasks", help="Also take its Tasks off it, and stop those that run.")
     ] = False,
     as_json: Json = False,
 ) -> None:
@@ -145,7 +145,7 @@ def weight(
     network: Network,
     new: Annotated[
         float | None,
-        typer.Argument(metavar="[WEIGHT]", min=0.0, max=1.0, help="Its share of the compute; 0 runs nothing."),
+        typer.Argument(metavar="WEIGHT", min=0.0, max=1.0, help="Its share of the compute; 0 runs nothing."),
     ] = None,
     as_json: Json = False,
 ) -> None:

@@ -31,7 +31,7 @@ def copy(
 
 
 def merge(
-    networks: Annotated[list[str], typer.Argument(metavar="NETWORK...", help="ScopedKeys of AlchemicalNetworks.")],
+    networks: Annotated[list[str], typer.Argument(metavar="NETWORK", help="ScopedKeys of AlchemicalNetworks.")],
     name: Annotated[str, typer.Option(help="Name of the new one.")],
     scope: InScope,
     state: State = NetworkState.active,

@@ -30,7 +30,10 @@ TRANSFORMATIONS = ("Transformation", "NonTransformation")
 OfNetwork = Annotated[
     str | None, typer.Option("--network", "-n", metavar="NETWORK", help="Instead: all of this network.")
 ]
-Status = Annotated[TaskStatus | None, typer.Option("--status", "-s", help="Only those of this status.")]
+Status = Annotated[
+    TaskStatus | None,
+    typer.Option("--status", "-s", metavar="STATUS", help="Only those waiting, running, error, …"),
+]
 Task = Annotated[str, typer.Argument(metavar="TASK", help="ScopedKey of a Task.", show_default=False)]
 Limit = Annotated[int | None, typer.Option(min=1, help="Of at most so many attempts, the latest first.")]
 
@@ -39,7 +42,7 @@ Limit = Annotated[int | None, typer.Option(min=1, help="Of at most so many attem
 def create(
     transformations: Annotated[
         list[str] | None,
-        typer.Argument(metavar="TRANSFORMATION...", help="ScopedKeys of Transformations; '-' reads them."),
+        typer.Argument(metavar="TRANSFORMATION", help="ScopedKeys of Transformations; '-' reads them."),
     ] = None,
     network: OfNetwork = None,
     count: Annotated[int, typer.Option("--count", "-c", min=1, help="Tasks per Transformation.")] = 1,
@@ -66,7 +69,7 @@ def set_tasks(
     of: Annotated[
         list[str],
         typer.Argument(
-            metavar="NETWORK|TRANSFORMATION...", help="ScopedKey of a network, or of Transformations; '-' reads them."
+            metavar="NETWORK|TRANSFORMATION", help="ScopedKey of a network, or of Transformations; '-' reads them."
         ),
     ],
     count: Annotated[int, typer.Option("--count", "-c", min=1, help="Tasks per Transformation.")],
@@ -118,6 +121,9 @@ def cancel(
     tasks: Tasks = None,
     every: Annotated[bool, typer.Option("--all", help="All Tasks that are actioned on the network.")] = False,
     status: Status = None,
+    stop_tasks: Annotated[
+        bool, typer.Option("--stop-tasks", help="Also stop those that run, unless another network has them too.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Take Tasks off a network, so that they are not run for it."""
@@ -127,7 +133,7 @@ def cancel(
         chosen = task_keys(tasks) if tasks else list(client.get_network_actioned_tasks(key))
         if status is not None:
             chosen = _with_status(client, chosen, status)
-        done = client.cancel_tasks(chosen, key) if chosen else []
+        done = client.cancel_tasks(chosen, key, stop_tasks=stop_tasks) if chosen else []
     _changed(key, chosen, done, as_json, "cancelled", "were not actioned there")
 
 
@@ -180,7 +186,7 @@ def retry(tasks: Tasks = None, network: OfNetwork = None, as_json: Json = False)
 
 @app.command()
 def priority(
-    tasks: Annotated[list[str], typer.Argument(metavar="TASK...", help="ScopedKeys of Tasks; '-' reads them.")],
+    tasks: Annotated[list[str], typer.Argument(metavar="TASK", help="ScopedKeys of Tasks; '-' reads them.")],
     value: Annotated[
         int, typer.Argument(metavar="PRIORITY", min=1, max=MAX_PRIORITY, help="Lower runs sooner; 10 if never set.")
     ],

@@ -112,6 +112,22 @@ def test_the_map_has_every_room_and_every_room_has_what_the_map_says() -> None:
     assert all(list(PACKAGE.rglob(module)) for module in modules)
 
 
+def every_command(command: Any, *names: str) -> Iterator[str]:
+    """Each command of our program, with those that it is under."""
+    if subcommands := getattr(command, "commands", None):
+        for name, below in subcommands.items():
+            yield from every_command(below, *names, name)
+    else:
+        yield " ".join((PROGRAM, *names))
+
+
+def test_every_command_is_in_the_reference() -> None:
+    page = (ROOT / "docs" / "reference" / "cli.md").read_text()
+    known = list(every_command(typer.main.get_command(cli.build())))
+    assert len(known) > 40
+    assert [command for command in known if f"`{command}`" not in page] == []
+
+
 def test_every_setting_is_in_the_reference() -> None:
     page = (ROOT / "docs" / "reference" / "settings.md").read_text()
     groups = [
