@@ -1,4 +1,4 @@
-"""A user who works without pause, notes down what the API told them, and can say what must be in the database."""
+"""Users who work without pause, note down what the API told them, and can say what must be in the database."""
 
 import random
 import threading
@@ -6,8 +6,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from pwdlib.hashers.argon2 import Argon2Hasher
+from sqlalchemy import text
+
 from alchemiscale_prefect import AlchemiscaleClient, ScopedKey
+from alchemiscale_prefect.domain.access import IdentityKind, Principal
 from alchemiscale_prefect.sdk.retries import RetryPolicy
+from alchemiscale_prefect.services import identities
+from alchemiscale_prefect.store.database import Database
+from tests.api_server import KEY, SCOPE
+from tests.chains import keys_of, network_chain
 
 TRIES = threading.local()
 
@@ -140,3 +148,58 @@ class User:
     def _descendants(self, keys: Sequence[ScopedKey]) -> list[ScopedKey]:
         children = [key for key, task in self.tasks.items() if task.extends in keys]
         return children + self._descendants(children) if children else []
+
+
+def make_users(api_url: str, database: Database, submit: Callable[..., ScopedKey], count: int) -> list[User]:
+    """Each an identity of its own, all at work on one network."""
+    chain = network_chain()
+    network = submit(chain)
+    transformations = [ScopedKey.of(key, SCOPE) for key in keys_of(chain, "Transformation", "NonTransformation")]
+    names = [f"user_{n}" for n in range(count)]
+    for name in names:
+        identities.create(database, Principal.operating(), IdentityKind.user, name, KEY, [SCOPE])
+    with database.transaction() as connection:
+        # all log in at once, and a hash worth its name takes a tenth of a second
+        cheap = Argon2Hasher(time_cost=1, memory_cost=8, parallelism=1).hash(KEY)
+        connection.execute(text("update identity_key set hash = :cheap"), {"cheap": cheap})
+    made = []
+    for n, name in enumerate(names):
+        client = AlchemiscaleClient(api_url, name, KEY, use_local_cache=False)
+        client._transport.retry = CountedRetries(max_retries=100, base_seconds=1.2, max_seconds=1.0)
+        made.append(User(client, network, transformations, random.Random(n)))
+    return made
+
+
+def noted(users: Sequence[User]) -> dict[str, tuple[object, ...]]:
+    """Every Task, as its owner knows it."""
+    return {
+        str(key): (
+            user.client.identifier,
+            task.transformation.gufe_key,
+            None if task.extends is None else task.extends.gufe_key,
+            task.status,
+            task.priority,
+            task.weight,
+        )
+        for user in users
+        for key, task in user.tasks.items()
+    }
+
+
+def stored(database: Database) -> dict[str, tuple[object, ...]]:
+    """Every Task of the database, as its owner should know it."""
+    statement = text(
+        f"""
+        select t.key || '-{SCOPE}' as key, t.creator, o.key as transformation, parent.key as extends,
+               t.status, t.priority, a.weight
+        from task t
+        join gufe_object o on o.id = t.transformation_id
+        left join task parent on parent.id = t.extends_id
+        left join action a on a.task_id = t.id
+        """
+    )
+    with database.transaction() as connection:
+        rows = connection.execute(statement).all()
+    # two actions of a Task would be two rows
+    assert len({row.key for row in rows}) == len(rows)
+    return {row.key: tuple(row)[1:] for row in rows}

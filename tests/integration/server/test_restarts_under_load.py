@@ -4,7 +4,6 @@
 """
 
 import os
-import random
 import secrets
 import signal
 import socket
@@ -17,16 +16,10 @@ from pathlib import Path
 
 import httpx
 import pytest
-from pwdlib.hashers.argon2 import Argon2Hasher
-from sqlalchemy import text
 
-from alchemiscale_prefect import AlchemiscaleClient, ScopedKey
-from alchemiscale_prefect.domain.access import IdentityKind, Principal
-from alchemiscale_prefect.services import identities
+from alchemiscale_prefect import ScopedKey
 from alchemiscale_prefect.store.database import Database
-from tests.api_server import KEY, SCOPE
-from tests.chains import keys_of, network_chain
-from tests.integration.server.load import CountedRetries, User
+from tests.integration.server.load import User, make_users, noted, stored
 from tests.waiting import wait_for
 
 SOAK_SECONDS = float(os.environ.get("ALCHEMISCALE_TEST_SOAK_SECONDS", "0"))
@@ -84,22 +77,7 @@ def api(database_url: str, tmp_path: Path) -> Iterator[ApiProcess]:
 
 @pytest.fixture
 def users(api: ApiProcess, database: Database, submit: Callable[..., ScopedKey]) -> Iterator[list[User]]:
-    """Each an identity of its own, all at work on one network."""
-    chain = network_chain()
-    network = submit(chain)
-    transformations = [ScopedKey.of(key, SCOPE) for key in keys_of(chain, "Transformation", "NonTransformation")]
-    names = [f"user_{n}" for n in range(CLIENTS)]
-    for name in names:
-        identities.create(database, Principal.operating(), IdentityKind.user, name, KEY, [SCOPE])
-    with database.transaction() as connection:
-        # all log in at once, and a hash worth its name takes a tenth of a second
-        cheap = Argon2Hasher(time_cost=1, memory_cost=8, parallelism=1).hash(KEY)
-        connection.execute(text("update identity_key set hash = :cheap"), {"cheap": cheap})
-    made = []
-    for n, name in enumerate(names):
-        client = AlchemiscaleClient(api.url, name, KEY, use_local_cache=False)
-        client._transport.retry = CountedRetries(max_retries=100, base_seconds=1.2, max_seconds=1.0)
-        made.append(User(client, network, transformations, random.Random(n)))
+    made = make_users(api.url, database, submit, CLIENTS)
     yield made
     for user in made:
         user.client.close()
@@ -130,18 +108,7 @@ def test_nothing_is_lost_nothing_is_doubled_and_retries_heal_every_error(
     print(f"\n{CLIENTS} clients, {seconds:.0f} s: {calls} calls, {retried} retries, {tasks} Tasks")
     assert [fault for user in users for fault in user.faults] == []
     assert retried > 0
-    assert _stored(database) == {
-        str(key): (
-            f"user_{n}",
-            str(task.transformation.gufe_key),
-            None if task.extends is None else str(task.extends.gufe_key),
-            task.status,
-            task.priority,
-            task.weight,
-        )
-        for n, user in enumerate(users)
-        for key, task in user.tasks.items()
-    }
+    assert stored(database) == noted(users)
 
 
 def _let_them_work(users: list[User]) -> None:
@@ -150,22 +117,3 @@ def _let_them_work(users: list[User]) -> None:
     wait_for(
         lambda: sum(user.calls for user in users) >= until or any(user.faults for user in users), "calls", every=0.02
     )
-
-
-def _stored(database: Database) -> dict[str, tuple[object, ...]]:
-    """Every Task of the database, as its owner should know it."""
-    statement = text(
-        f"""
-        select t.key || '-{SCOPE}' as key, t.creator, o.key as transformation, parent.key as extends,
-               t.status, t.priority, a.weight
-        from task t
-        join gufe_object o on o.id = t.transformation_id
-        left join task parent on parent.id = t.extends_id
-        left join action a on a.task_id = t.id
-        """
-    )
-    with database.transaction() as connection:
-        rows = connection.execute(statement).all()
-    # two actions of a Task would be two rows
-    assert len({row.key for row in rows}) == len(rows)
-    return {row.key: tuple(row)[1:] for row in rows}

@@ -1,0 +1,61 @@
+"""Answers that are lost on their way, often: what was asked for is there, once."""
+
+import itertools
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from alchemiscale_prefect import ScopedKey
+from alchemiscale_prefect.api.app import create_app
+from alchemiscale_prefect.bootstrap import System
+from alchemiscale_prefect.store.database import Database
+from alchemiscale_prefect.wire import paths
+from tests.api_server import Server
+from tests.integration.server.load import CountedRetries, User, make_users, noted, stored
+
+CALLS = 40
+
+
+class Lossy:
+    """Every third time it does what a POST asks for, and closes the connection instead of saying so."""
+
+    def __init__(self, app: Any) -> None:
+        self._app = app
+        self._posts = itertools.count(1)
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        is_post = scope["type"] == "http" and scope["method"] == "POST" and scope["path"] != paths.TOKEN
+        if not is_post or next(self._posts) % 3:
+            await self._app(scope, receive, send)
+        else:
+            await self._app(scope, receive, _unheard)
+            # uvicorn closes the connection of an answer that ends too early
+            await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"9")]})
+
+
+async def _unheard(message: Any) -> None:
+    pass
+
+
+@pytest.fixture
+def users(system: System, database: Database, submit: Callable[..., ScopedKey]) -> Iterator[list[User]]:
+    with Server(Lossy(create_app(system))) as server:  # type: ignore[arg-type]
+        made = make_users(server.url, database, submit, 4)
+        for user in made:
+            user.client._transport.retry = CountedRetries(max_retries=20, base_seconds=1.01, max_seconds=0.01)
+        yield made
+        for user in made:
+            user.client.close()
+
+
+def test_nothing_is_lost_and_nothing_is_doubled(users: list[User], database: Database) -> None:
+    def work(user: User) -> None:
+        user.work(lambda: user.calls >= CALLS)
+
+    with ThreadPoolExecutor(len(users)) as pool:
+        list(pool.map(work, users))
+    assert [fault for user in users for fault in user.faults] == []
+    assert sum(user.retried for user in users) > CALLS
+    assert stored(database) == noted(users)
