@@ -171,8 +171,8 @@ def bare_action(connection: psycopg.Connection, made: Sequence[ScopedKey], netwo
     """As many actions by one statement."""
     with connection.transaction():
         connection.execute(
-            "insert into action (network_id, task_id, weight, priority, draw, queued) "
-            "select (select id from gufe_object where key = %s), id, 0.5, priority, random(), true "
+            "insert into action (network_id, task_id, scope_id, weight, priority, draw, queued) "
+            "select (select id from gufe_object where key = %s), id, scope_id, 0.5, priority, random(), true "
             "from task where key = any(%s)",
             [network.gufe_key, [key.gufe_key for key in made]],
         )

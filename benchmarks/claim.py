@@ -36,10 +36,10 @@ _TASKS = """
     with made as (
         insert into task (key, scope_id, transformation_id, priority)
         select 'Task-' || md5(n::text), t.scope_id, t.id, 8 + n % 5 from transformation t, generate_series(1, :tasks) n
-        returning id, priority),
+        returning id, scope_id, priority),
     net as (select id, row_number() over (order by id) as n from network limit :busy)
-    insert into action (network_id, task_id, weight, priority, draw, queued)
-    select net.id, made.id, 0.5, made.priority, -ln(1 - random()) / 0.5, true
+    insert into action (network_id, task_id, scope_id, weight, priority, draw, queued)
+    select net.id, made.id, made.scope_id, 0.5, made.priority, -ln(1 - random()) / 0.5, true
     from made join net on net.n = case when random() < :share then 1 else 2 + made.id % greatest(:busy - 1, 1) end
 """
 

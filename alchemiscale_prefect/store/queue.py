@@ -35,7 +35,7 @@ _MAY_BE_CLAIMED = """t.status = 'waiting' and (t.extends_id is null or parent.st
 _ENQUEUE = text(
     f"""
     with given as materialized (
-        select t.id as task_id, t.priority, t.attempts, given.weight,
+        select t.id as task_id, t.scope_id, t.priority, t.attempts, given.weight,
                given.weight > 0 and {_MAY_BE_CLAIMED} as queued,
                exists (select 1 from action a where a.network_id = :network and a.task_id = t.id) as known
         from unnest(:tasks, :weights) as given(task_id, weight)
@@ -48,8 +48,8 @@ _ENQUEUE = text(
             where a.network_id = :network and a.priority = place.priority and a.queued
             order by a.draw limit 1) head on true),
     enqueued as (
-        insert into action (network_id, task_id, weight, priority, draw, queued)
-        select :network, given.task_id, given.weight, given.priority,
+        insert into action (network_id, task_id, scope_id, weight, priority, draw, queued)
+        select :network, given.task_id, given.scope_id, given.weight, given.priority,
                case when given.weight = 0 then 'infinity'
                     when given.queued and given.attempts > 0 and not given.known and heads.draw is not null
                         then heads.draw

@@ -40,11 +40,13 @@ _NETWORK = text(
 ).bindparams(bindparam("chain", type_=ARRAY(BigInteger)))
 
 _EDGES = text(
-    "insert into network_transformation (network_id, transformation_id) select :id, id from unnest(:ids) as given(id)"
+    "insert into network_transformation (network_id, transformation_id, scope_id) "
+    "select :id, id, :scope from unnest(:ids) as given(id)"
 ).bindparams(bindparam("ids", type_=ARRAY(BigInteger)))
 
 _NODES = text(
-    "insert into network_chemical_system (network_id, chemical_system_id) select :id, id from unnest(:ids) as given(id)"
+    "insert into network_chemical_system (network_id, chemical_system_id, scope_id) "
+    "select :id, id, :scope from unnest(:ids) as given(id)"
 ).bindparams(bindparam("ids", type_=ARRAY(BigInteger)))
 
 _SET_STATES = text(
@@ -137,8 +139,8 @@ def link(
         },
     ).one_or_none()
     if new is not None:
-        connection.execute(_EDGES, {"id": network_id, "ids": list(transformation_ids)})
-        connection.execute(_NODES, {"id": network_id, "ids": list(chemical_system_ids)})
+        connection.execute(_EDGES, {"id": network_id, "scope": scope_id, "ids": list(transformation_ids)})
+        connection.execute(_NODES, {"id": network_id, "scope": scope_id, "ids": list(chemical_system_ids)})
     return new is not None
 
 

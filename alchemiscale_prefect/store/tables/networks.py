@@ -9,6 +9,7 @@ from sqlalchemy import (
     Double,
     ForeignKey,
     Index,
+    Integer,
     Table,
     Text,
     text,
@@ -64,6 +65,8 @@ network_transformation = Table(
     metadata,
     Column("network_id", ForeignKey("network.id", ondelete="CASCADE"), primary_key=True),
     Column("transformation_id", ForeignKey("transformation.id"), primary_key=True),
+    # a copy of the network's, for row-level security; a foreign key would cost as much as the row
+    Column("scope_id", Integer, nullable=False),
     Index("ix_network_transformation_transformation_id", "transformation_id"),
 )
 
@@ -72,5 +75,6 @@ network_chemical_system = Table(
     metadata,
     Column("network_id", ForeignKey("network.id", ondelete="CASCADE"), primary_key=True),
     Column("chemical_system_id", ForeignKey("chemical_system.id"), primary_key=True),
+    Column("scope_id", Integer, nullable=False),
     Index("ix_network_chemical_system_chemical_system_id", "chemical_system_id"),
 )

@@ -58,6 +58,8 @@ action = Table(
     metadata,
     Column("network_id", ForeignKey("network.id", ondelete="CASCADE"), primary_key=True),
     Column("task_id", ForeignKey("task.id", ondelete="CASCADE"), primary_key=True),
+    # a copy of the Task's, for the policies of row-level security
+    Column("scope_id", Integer, nullable=False),
     Column("weight", Double, nullable=False, server_default=text(str(DEFAULT_WEIGHT))),
     # a copy of the Task's, so that one index gives the order
     Column("priority", BigInteger, nullable=False),

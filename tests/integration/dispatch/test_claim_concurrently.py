@@ -180,8 +180,9 @@ _MANY = """
     done as (
         insert into attempt (task_id, n, pool, state, tags)
         select id, 1, 'pool', 'complete', '[]' from made where :attempts = 1)
-    insert into action (network_id, task_id, weight, priority, draw, queued)
-    select a.network_id, made.id, 0.5, 10, random(), :status = 'waiting' from made, (select * from action limit 1) a
+    insert into action (network_id, task_id, scope_id, weight, priority, draw, queued)
+    select a.network_id, made.id, a.scope_id, 0.5, 10, random(), :status = 'waiting'
+    from made, (select * from action limit 1) a
 """
 
 

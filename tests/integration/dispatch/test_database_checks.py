@@ -18,8 +18,8 @@ BY_HAND = {
     ),
     "attempts that their Task has not counted": "update task set attempts = 0 where status = 'complete'",
     "finished Tasks that are still actioned": (
-        "insert into action (network_id, task_id, weight, priority, draw, queued) "
-        "select n.id, t.id, 0.5, t.priority, 1, false from network n, task t "
+        "insert into action (network_id, task_id, scope_id, weight, priority, draw, queued) "
+        "select n.id, t.id, t.scope_id, 0.5, t.priority, 1, false from network n, task t "
         "join network_transformation link using (transformation_id) "
         "where t.status = 'complete' and link.network_id = n.id"
     ),

@@ -30,10 +30,10 @@ insert into network (id, scope_id, state, chain, creator) values ({n}1, {n}, 'ac
 insert into chemical_system (id, scope_id) values ({n}2, {n});
 insert into transformation (id, scope_id, state_a_id, state_b_id, protocol_id, non_transformation)
     values ({n}3, {n}, {n}2, {n}2, {n}4, true);
-insert into network_transformation values ({n}1, {n}3);
-insert into network_chemical_system values ({n}1, {n}2);
+insert into network_transformation values ({n}1, {n}3, {n});
+insert into network_chemical_system values ({n}1, {n}2, {n});
 insert into task (id, key, scope_id, transformation_id) overriding system value values ({n}5, 'Task-{n}', {n}, {n}3);
-insert into action (network_id, task_id, priority, draw, queued) values ({n}1, {n}5, 10, 0, true);
+insert into action (network_id, task_id, scope_id, priority, draw, queued) values ({n}1, {n}5, {n}, 10, 0, true);
 insert into attempt (task_id, n, pool, state, tags) values ({n}5, 1, 'p', 'running', '[]');
 insert into checkpoint (task_id, dag_location, shared_id) values ({n}5, 'l', 's');
 insert into unit_result (task_id, key, unit_key, attempt, ok, location, size) values ({n}5, 'k', 'u', 1, true, 'l', 1);
@@ -122,9 +122,11 @@ def test_rows_of_others_are_not_changed(two, table):
         "insert into scope (org, campaign, project) values ('theirs', 'c', 'new')",
         "insert into task (key, scope_id, transformation_id) values ('Task-new', 2, 23)",
         "update task set scope_id = 2",
-        "insert into network_transformation values (21, 13)",
-        "insert into network_transformation values (11, 23)",
-        "insert into action (network_id, task_id, priority, draw, queued) values (11, 25, 10, 0, true)",
+        "insert into network_transformation values (21, 13, 1)",
+        "update network_transformation set scope_id = 2",
+        "insert into network_transformation values (11, 23, 1)",
+        "insert into action (network_id, task_id, scope_id, priority, draw, queued) values (21, 15, 1, 10, 0, true)",
+        "insert into action (network_id, task_id, scope_id, priority, draw, queued) values (11, 25, 1, 10, 0, true)",
         "insert into attempt (task_id, n, pool, state, tags) values (25, 2, 'p', 'lost', '[]')",
         "insert into restart_pattern (network_id, pattern, max_retries) values (21, 'y', 3)",
     ],

@@ -1,5 +1,7 @@
 """row-level security by scope"""
 
+from collections.abc import Sequence
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -20,37 +22,54 @@ COVERED = (
 )
 
 WITH_SCOPE = ("gufe_object", "network", "chemical_system", "transformation", "task", "result")
-# table -> the parents that must be visible: the first one to see a row, all to write it
-WITH_PARENTS = {
+# table -> the parents that a new row must see. There are as many rows as Tasks or edges, so they have a copy of the
+# scope's id, and a look-up of the parents costs at the insertion only.
+WITH_COPY = {
     "network_transformation": ("network", "transformation"),
     "network_chemical_system": ("network", "chemical_system"),
     "action": ("network", "task"),
-    "restart_pattern": ("network",),
-    "restart_count": ("network",),
-    "strategy": ("network",),
-    "attempt": ("task",),
-    "checkpoint": ("task",),
-    "unit_result": ("task",),
 }
-
-SELECT = "select 1 from"
+# table -> the parent that must be visible, to see a row and to write it
+WITH_PARENT = {
+    "restart_pattern": "network",
+    "restart_count": "network",
+    "strategy": "network",
+    "attempt": "task",
+    "checkpoint": "task",
+    "unit_result": "task",
+}
+VISIBLE = "exists (select 1 from {parent} where {parent}.id = {table}.{parent}_id)"
 
 
 def upgrade() -> None:
     schema = op.get_bind().execute(sa.text("select quote_ident(current_schema())")).scalar_one()
     op.execute(f"grant usage on schema {schema} to {ROLE}")
-    confine("scope", COVERED, COVERED, "select, insert, update")
-    confine("task_count", SCOPED, "false", "select")
+    confine("scope", COVERED, "select, insert, update")
+    confine("task_count", SCOPED, "select")
     for table in WITH_SCOPE:
-        confine(table, SCOPED, SCOPED)
-    for table, parents in WITH_PARENTS.items():
-        visible = [f"exists ({SELECT} {parent} where {parent}.id = {table}.{parent}_id)" for parent in parents]
-        confine(table, visible[0], " and ".join(visible))
+        confine(table, SCOPED)
+    for table, parents in WITH_COPY.items():
+        copy_scope(table)
+        confine(table, SCOPED, new=[VISIBLE.format(parent=parent, table=table) for parent in parents])
+    for table, parent in WITH_PARENT.items():
+        confine(table, VISIBLE.format(parent=parent, table=table))
     op.execute(f"grant usage on sequence gufe_object_id_seq to {ROLE}")
     op.execute(f"grant insert on audit to {ROLE}")
 
 
-def confine(table: str, visible: str, writable: str, privileges: str = "select, insert, update, delete") -> None:
+def copy_scope(table: str) -> None:
+    op.add_column(table, sa.Column("scope_id", sa.Integer(), nullable=True))
+    op.execute(f"update {table} set scope_id = network.scope_id from network where network.id = network_id")  # noqa: S608
+    op.alter_column(table, "scope_id", nullable=False)
+
+
+def confine(
+    table: str, visible: str, privileges: str = "select, insert, update, delete", new: Sequence[str] = ()
+) -> None:
     op.execute(f"grant {privileges} on {table} to {ROLE}")
     op.execute(f"alter table {table} enable row level security")
-    op.execute(f"create policy scoped on {table} to {ROLE} using ({visible}) with check ({writable})")
+    new_row = " and ".join(f"({condition})" for condition in (visible, *new))
+    for command in ("select", "insert", "update", "delete"):
+        if command in privileges:
+            condition = f"with check ({new_row})" if command == "insert" else f"using ({visible})"
+            op.execute(f"create policy {command}_scoped on {table} for {command} to {ROLE} {condition}")
