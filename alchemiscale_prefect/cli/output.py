@@ -150,7 +150,7 @@ def table(
     numeric = [all(isinstance(row[i], int | float | None) for row in values) for i in range(len(columns))]
     widths = [max(len(name), *(len(row[i]) for row in cells)) for i, name in enumerate(columns)]
     if console.is_terminal and sum(widths) + 3 * len(widths) > console.width:
-        _blocks(console, columns, cells)
+        _blocks(console, columns, cells, numbered=numeric[0])
     elif console.is_terminal:
         _grid(console, columns, cells, numeric)
     else:
@@ -210,10 +210,11 @@ def _grid(console: "Console", columns: Sequence[str], cells: list[list[str]], nu
     console.print(grid)
 
 
-def _blocks(console: "Console", columns: Sequence[str], cells: list[list[str]]) -> None:
+def _blocks(console: "Console", columns: Sequence[str], cells: list[list[str]], *, numbered: bool) -> None:
     width = max(len(name) for name in columns[1:]) if len(columns) > 1 else 0
     for first, *rest in cells:
-        console.print(first, style="bold", soft_wrap=True, markup=False)
+        heading = f"{columns[0]} {first}" if numbered else first
+        console.print(heading, style="bold", soft_wrap=True, markup=False)
         for name, text in zip(columns[1:], rest, strict=True):
             if text != NOTHING:
                 _print(console, f"  {name.ljust(width)}  ", text, _STYLES.get(text, ""))

@@ -2,16 +2,20 @@
 
 import csv
 import gzip
+import io
 import json
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from gufe.tokenization import JSON_HANDLER
+from rich.console import Console
 
 from alchemiscale_prefect import AlchemiscaleClient, Scope, ScopedKey
 from alchemiscale_prefect.chemistry import documents, keyed_chains
 from alchemiscale_prefect.chemistry.base import AlchemicalNetwork
+from alchemiscale_prefect.cli import demo_report
+from alchemiscale_prefect.cli.output import plain
 from tests import protocols
 from tests.command_line import CommandLine
 from tests.integration.sdk.conftest import SCOPES
@@ -161,3 +165,14 @@ def test_a_network_with_its_results_goes_into_one_file(cli: CommandLine, finishe
     written = cli.json("network", "archive", finished, "--out", file)
     assert written["bytes"] == file.stat().st_size
     assert type(documents.read(file)).__qualname__ == "AlchemicalArchive"
+
+
+def test_the_demo_s_report_is_a_document_and_tables(client: AlchemiscaleClient, finished: ScopedKey) -> None:
+    report = demo_report.collect(client, finished)
+    document = json.loads(json.dumps(plain(report.document())))
+    (edge,) = document["transformations"]
+    assert (edge["name"], edge["repeats"], edge["reference"]) == ("=salted", 2, None)
+    assert (document["cycles"], document["failed"]) == ([], [])
+    text = io.StringIO()
+    demo_report.show(report, Console(file=text, width=80))
+    assert f"{edge['estimate']:.2f}" in text.getvalue()
