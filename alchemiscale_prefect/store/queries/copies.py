@@ -129,8 +129,8 @@ _COPY_LINKS = {
     table: with_ids(
         f"""
         {MAP}
-        insert into {table} (network_id, {member}_id)
-        select distinct network.new, member.new
+        insert into {table} (network_id, {member}_id, scope_id)
+        select distinct network.new, member.new, :scope
         from {table} link
         join map network on network.old = link.network_id
         join map member on member.old = link.{member}_id
@@ -255,7 +255,7 @@ def copy_networks(
     ).scalars()
     new = [first[network_id] for network_id in made]
     for statement in _COPY_LINKS.values():
-        connection.execute(statement, {"networks": new, **parts})
+        connection.execute(statement, {"networks": new, "scope": scope_id, **parts})
     return len(new)
 
 
