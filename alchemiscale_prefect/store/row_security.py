@@ -31,7 +31,7 @@ _CONFINE = text(
     select set_config('alchemiscale.every_scope', cast(cast(:every as boolean) as text), true),
            set_config('alchemiscale.scopes', :names, true),
            set_config('alchemiscale.scope_ids', coalesce((
-               select cast(array_agg(s.id) as text)
+               select cast(range_agg(int4range(s.id, s.id, '[]')) as text)
                from unnest(:orgs, :campaigns, :projects) as v(org, campaign, project)
                join scope s on s.org = v.org
                    and (v.campaign is null or v.campaign = s.campaign)
@@ -42,8 +42,9 @@ _CONFINE = text(
 
 _ADMIT = text(
     """
-    select set_config('alchemiscale.scope_ids', cast(array_append(
-        cast(nullif(current_setting('alchemiscale.scope_ids', true), '') as int[]), cast(:id as int)) as text), true)
+    select set_config('alchemiscale.scope_ids', cast(
+        cast(coalesce(nullif(current_setting('alchemiscale.scope_ids', true), ''), '{}') as int4multirange)
+        + int4multirange(int4range(:id, :id, '[]')) as text), true)
     """
 )
 

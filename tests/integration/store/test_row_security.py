@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
 import pytest
+from alembic import command
 from sqlalchemy import text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, ProgrammingError
@@ -288,6 +289,21 @@ def test_a_user_whom_the_policies_bind_is_told_so(database):
     restricted = database.restricted([MINE])
     with restricted.transaction() as connection, pytest.raises(Unavailable, match="owner of the tables"):
         row_security.check(connection)
+
+
+def test_the_migration_gives_what_is_there_its_scope(empty_database):
+    with empty_database.transaction() as connection:
+        row_security.ensure_role(connection)
+        command.upgrade(schema.configuration(connection), "0003")
+        for statement in ROWS.format(n=3, org="mine").split(";")[:8]:
+            connection.exec_driver_sql(statement.replace(", 3)", ")") if "network_" in statement else statement)
+        connection.exec_driver_sql(
+            "insert into action (network_id, task_id, priority, draw, queued) values (31, 35, 10, 0, true)"
+        )
+    schema.upgrade(empty_database)
+    for table in ("network_transformation", "network_chemical_system", "action"):
+        with empty_database.restricted([MINE]).transaction() as connection:
+            assert connection.exec_driver_sql(f"select scope_id from {table}").scalars().all() == [3]
 
 
 def test_psycopg_names_the_function_that_refuses():

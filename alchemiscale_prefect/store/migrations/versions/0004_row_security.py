@@ -15,7 +15,8 @@ ROLE = "alchemiscale_scoped"
 # Settings are read in sub-selects without a reference to the row: once per statement, not per row. `every_scope` is
 # for who sees all; beside it, planners take such a condition to hold for half of the rows and not for hardly any.
 EVERY = "(select current_setting('alchemiscale.every_scope')::bool)"
-SCOPED = f"{EVERY} or scope_id = any((select current_setting('alchemiscale.scope_ids')::int[])::int[])"
+# a multirange is searched by halves, an array from its beginning
+SCOPED = f"{EVERY} or (select current_setting('alchemiscale.scope_ids')::int4multirange) @> scope_id"
 COVERED = (
     f"{EVERY} or array[org || '-*-*', org || '-' || campaign || '-*', org || '-' || campaign || '-' || project] "
     "&& (select current_setting('alchemiscale.scopes')::text[])"
