@@ -51,15 +51,17 @@ check: $(INSTALLED)  ## format, lint, types and layers
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
 
-bench: $(INSTALLED)  ## time to submit and fetch networks, beside bare JSON and COPY
+bench: $(INSTALLED)  ## what calls, submissions and claims cost, beside what they cannot do without
+	@$(BIN)/python -m benchmarks.api
 	@$(BIN)/python -m benchmarks.submit
+	@$(BIN)/python -m benchmarks.claim
 
 docs: $(INSTALLED)  ## the documentation, in site/
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 	@echo "site/index.html"
 
 openapi: $(INSTALLED)  ## docs/reference/openapi.json anew, after a route or a body has changed
-	@$(BIN)/python -m alchemiscale_prefect.api.openapi > docs/reference/openapi.json
+	@$(BIN)/python -m alchemiscale_prefect.api.openapi > openapi.new && mv openapi.new docs/reference/openapi.json || { rm -f openapi.new; exit 1; }
 
 lock: $(INSTALLED)  ## resolve requirements.lock from pyproject.toml; UPGRADE=1 takes the newest versions
 	@$(BIN)/python -m pip install -qq --no-input --disable-pip-version-check uv
