@@ -148,9 +148,9 @@ def remove(database: Database, principal: Principal, network: ScopedKey, pattern
     with database.transaction() as connection:
         network_id = require_network(connection, network)
         restarts.enter(connection, network_id)
-        restarts.remove(connection, network_id, given)
-        details = None if given is None else {"patterns": len(given)}
-        audit.record(connection, principal, "restart_patterns.remove", network.scope, network, details)
+        if removed := restarts.remove(connection, network_id, given):
+            details = {"patterns": removed}
+            audit.record(connection, principal, "restart_patterns.remove", network.scope, network, details)
 
 
 def look_ahead(database: Database, task: ScopedKey, texts: Collection[str]) -> Matches:

@@ -21,12 +21,12 @@ class RunningRow:
 
 
 def tasks(connection: Connection) -> dict[str, dict[str, int]]:
-    """Scope → status → Tasks; from the kept counts."""
+    """Scope → status → Tasks, without zeros."""
     statement = text(
         f"""
-        select {NAME} as scope, c.status, cast(sum(c.tasks) as bigint) as tasks
-        from task_count c join scope s on s.id = c.scope_id
-        group by s.id, c.status having sum(c.tasks) <> 0 order by 1, 2
+        select {NAME} as scope, counted.status, counted.tasks
+        from (select scope_id, status, count(*) as tasks from task group by scope_id, status) counted
+        join scope s on s.id = counted.scope_id order by 1, 2
         """  # noqa: S608  the interpolated text is a constant
     )
     grouped: dict[str, dict[str, int]] = {}

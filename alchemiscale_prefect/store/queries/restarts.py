@@ -126,8 +126,8 @@ def set_max_retries(connection: Connection, network_id: int, patterns: Sequence[
     )
 
 
-def remove(connection: Connection, network_id: int, patterns: Sequence[str] | None = None) -> None:
-    """Take patterns, or all of them, from a network, with their counts."""
+def remove(connection: Connection, network_id: int, patterns: Sequence[str] | None = None) -> int:
+    """Take patterns, or all of them, from a network, with their counts; how many it had of them."""
     rows = connection.execute(
         text(
             "select id from restart_pattern where network_id = :network "
@@ -135,7 +135,9 @@ def remove(connection: Connection, network_id: int, patterns: Sequence[str] | No
         ).bindparams(bindparam("patterns", type_=ARRAY(Text))),
         {"network": network_id, "patterns": None if patterns is None else list(patterns)},
     )
-    connection.execute(text("delete from restart_pattern where id = any(:ids)"), {"ids": list(rows.scalars())})
+    ids = list(rows.scalars())
+    connection.execute(text("delete from restart_pattern where id = any(:ids)"), {"ids": ids})
+    return len(ids)
 
 
 def actioned(connection: Connection, network_id: int) -> list[int]:
