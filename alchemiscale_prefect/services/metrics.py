@@ -6,7 +6,7 @@ from alchemiscale_prefect.domain.access import Principal
 from alchemiscale_prefect.domain.errors import InvalidInput
 from alchemiscale_prefect.domain.metrics import ComputeMetrics, PoolMetrics, RunningAttempt
 from alchemiscale_prefect.store.database import Database
-from alchemiscale_prefect.store.queries import metrics
+from alchemiscale_prefect.store.queries import metrics, status_counts
 
 MAXIMUM_HOURS = 24 * 366
 MAXIMUM_RUNNING = 1_000
@@ -25,7 +25,7 @@ def compute(database: Database, principal: Principal, hours: float = 24.0) -> Co
     if not 0.0 < hours <= MAXIMUM_HOURS:
         raise InvalidInput(f"`hours` must be more than 0 and at most {MAXIMUM_HOURS}", field="hours")
     with database.transaction() as connection:
-        tasks = metrics.tasks(connection)
+        tasks = status_counts.of_each_scope(connection)
         live, ended = metrics.live(connection), metrics.ended(connection, timedelta(hours=hours))
         running = metrics.running(connection, MAXIMUM_RUNNING)
     pools = tuple(

@@ -1,4 +1,4 @@
-"""Tasks and attempts counted, over all scopes."""
+"""Attempts counted, over all scopes."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -18,21 +18,6 @@ class RunningRow:
     pool: str
     host: str | None
     started_at: datetime | None
-
-
-def tasks(connection: Connection) -> dict[str, dict[str, int]]:
-    """Scope → status → Tasks, without zeros."""
-    statement = text(
-        f"""
-        select {NAME} as scope, counted.status, counted.tasks
-        from (select scope_id, status, count(*) as tasks from task group by scope_id, status) counted
-        join scope s on s.id = counted.scope_id order by 1, 2
-        """  # noqa: S608  the interpolated text is a constant
-    )
-    grouped: dict[str, dict[str, int]] = {}
-    for row in connection.execute(statement):
-        grouped.setdefault(row.scope, {})[row.status] = row.tasks
-    return grouped
 
 
 def live(connection: Connection) -> dict[str, dict[str, int]]:

@@ -5,17 +5,33 @@ The counts are read from ``task_count``, which triggers keep; `differences` hold
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, Row, text
 
 from alchemiscale_prefect.domain.keys import ScopedKey
+from alchemiscale_prefect.domain.tasks import TaskStatus
 from alchemiscale_prefect.store.queries.objects import IN_SCOPE
 from alchemiscale_prefect.store.queries.scopes import NAME
+
+_STATUSES = sorted(status.value for status in TaskStatus)
+_SUMS = ", ".join(f"coalesce(sum(c.{status}), 0) as {status}" for status in _STATUSES)
+_NUMBERS = ", ".join(f"count(*) filter (where status = '{status}')" for status in _STATUSES)
+_VALUES = ", ".join(f"('{status}', c.{status})" for status in _STATUSES)
+
+_RECOUNT = text(
+    f"""
+    insert into task_count (scope_id, transformation_id, {", ".join(_STATUSES)})
+    select scope_id, transformation_id, {_NUMBERS} from task group by 1, 2
+    """  # noqa: S608  the interpolated text is made of constants
+)
 
 _DIFFERENCES = text(
     f"""
     with kept as (
-        select transformation_id, status, sum(tasks) as tasks from task_count group by 1, 2 having sum(tasks) <> 0),
+        select c.transformation_id, each.status, sum(each.tasks) as tasks
+        from task_count c, lateral (values {_VALUES}) each(status, tasks)
+        group by 1, 2 having sum(each.tasks) <> 0),
     counted as (select transformation_id, status, count(*) as tasks from task group by 1, 2)
     select o.key || '-' || {NAME} as transformation, status,
            coalesce(kept.tasks, 0) as kept, coalesce(counted.tasks, 0) as counted
@@ -23,7 +39,33 @@ _DIFFERENCES = text(
     join gufe_object o on o.id = transformation_id join scope s on s.id = o.scope_id
     where kept.tasks is distinct from counted.tasks
     order by transformation_id, status
-    """  # noqa: S608  the interpolated text is a constant
+    """  # noqa: S608  the interpolated text is made of constants
+)
+
+_OF_NETWORKS = text(
+    f"""
+    select link.network_id, {_SUMS}
+    from network_transformation link join task_count c on c.transformation_id = link.transformation_id
+    where link.network_id = any(:networks) group by link.network_id
+    """  # noqa: S608  the interpolated text is made of constants
+)
+
+_OF_TRANSFORMATION = text(
+    f"select {_SUMS} from gufe_object o join task_count c on c.transformation_id = o.id where {IN_SCOPE}"  # noqa: S608
+)
+
+_OF_EACH_SCOPE = text(
+    f"select {NAME} as scope, {_SUMS} from task_count c join scope s on s.id = c.scope_id group by s.id order by 1"  # noqa: S608
+)
+
+_OF_SCOPES = text(
+    f"""
+    with edge as (
+        select distinct link.transformation_id
+        from network n join network_transformation link on link.network_id = n.id
+        where n.scope_id = any(:scopes) and (cast(:state as text) is null or n.state ~ :state))
+    select {_SUMS} from edge join task_count c on c.transformation_id = edge.transformation_id
+    """  # noqa: S608  the interpolated text is made of constants
 )
 
 
@@ -55,59 +97,32 @@ def recount(connection: Connection) -> None:
     """Make the counts anew from the Tasks; nobody changes a Task meanwhile."""
     connection.execute(text("lock table task in share row exclusive mode"))
     connection.execute(text("delete from task_count"))
-    connection.execute(
-        text(
-            "insert into task_count (scope_id, transformation_id, status, tasks) "
-            "select scope_id, transformation_id, status, count(*) from task group by 1, 2, 3"
-        )
-    )
+    connection.execute(_RECOUNT)
 
 
 def of_networks(connection: Connection, network_ids: Sequence[int]) -> dict[int, dict[str, int]]:
     """Network id → counts of the Tasks on its Transformations, actioned or not."""
-    rows = connection.execute(
-        text(
-            """
-            select link.network_id, c.status, cast(sum(c.tasks) as bigint) as tasks
-            from network_transformation link join task_count c on c.transformation_id = link.transformation_id
-            where link.network_id = any(:networks)
-            group by link.network_id, c.status having sum(c.tasks) <> 0 order by c.status
-            """
-        ),
-        {"networks": list(network_ids)},
-    )
-    grouped: dict[int, dict[str, int]] = {network_id: {} for network_id in network_ids}
-    for row in rows:
-        grouped[row.network_id][row.status] = row.tasks
-    return grouped
+    counts: dict[int, dict[str, int]] = {network_id: {} for network_id in network_ids}
+    for row in connection.execute(_OF_NETWORKS, {"networks": list(network_ids)}):
+        counts[row.network_id] = _counts(row)
+    return counts
 
 
 def of_transformation(connection: Connection, transformation: ScopedKey) -> dict[str, int]:
     """Counts of the Tasks of a Transformation."""
-    statement = text(
-        f"""
-        select c.status, cast(sum(c.tasks) as bigint) as tasks
-        from gufe_object o join task_count c on c.transformation_id = o.id
-        where {IN_SCOPE} group by c.status having sum(c.tasks) <> 0 order by c.status
-        """  # noqa: S608  the interpolated text is a constant
-    )
-    return {row.status: row.tasks for row in connection.execute(statement, transformation.to_dict())}
+    return _counts(connection.execute(_OF_TRANSFORMATION, transformation.to_dict()).one())
 
 
 def of_scopes(connection: Connection, scope_ids: Sequence[int], network_state: str | None) -> dict[str, int]:
     """Counts of the Tasks, each once, on a network in these scopes whose state matches an anchored pattern."""
-    rows = connection.execute(
-        text(
-            """
-            with edge as (
-                select distinct link.transformation_id
-                from network n join network_transformation link on link.network_id = n.id
-                where n.scope_id = any(:scopes) and (cast(:state as text) is null or n.state ~ :state))
-            select c.status, cast(sum(c.tasks) as bigint) as tasks
-            from edge join task_count c on c.transformation_id = edge.transformation_id
-            group by c.status having sum(c.tasks) <> 0 order by c.status
-            """
-        ),
-        {"scopes": list(scope_ids), "state": network_state},
-    )
-    return {row.status: row.tasks for row in rows}
+    return _counts(connection.execute(_OF_SCOPES, {"scopes": list(scope_ids), "state": network_state}).one())
+
+
+def of_each_scope(connection: Connection) -> dict[str, dict[str, int]]:
+    """Scope → counts of its Tasks, on a network or not."""
+    return {row.scope: counts for row in connection.execute(_OF_EACH_SCOPE) if (counts := _counts(row))}
+
+
+def _counts(row: Row[Any]) -> dict[str, int]:
+    sums = row._mapping
+    return {status: sums[status] for status in _STATUSES if sums[status]}
