@@ -122,8 +122,11 @@ def cancel(
     every: Annotated[bool, typer.Option("--all", help="All Tasks that are actioned on the network.")] = False,
     status: Status = None,
     stop_tasks: Annotated[
-        bool, typer.Option("--stop-tasks", help="Also stop those that run, unless another network has them too.")
-    ] = False,
+        bool,
+        typer.Option(
+            "--stop-tasks/--no-stop-tasks", help="Stop those that run, unless another network has them too; or not."
+        ),
+    ] = True,
     as_json: Json = False,
 ) -> None:
     """Take Tasks off a network, so that they are not run for it."""

@@ -49,9 +49,9 @@ class Actions(Area):
         return [optional_key(key) for key in self._post(path, document)]
 
     def cancel_tasks(
-        self, tasks: Sequence[ScopedKey | str], network: ScopedKey | str, *, stop_tasks: bool = False
+        self, tasks: Sequence[ScopedKey | str], network: ScopedKey | str, *, stop_tasks: bool = True
     ) -> list[ScopedKey | None]:
-        """Take Tasks off a network, so that they are not run for it.
+        """Take Tasks off a network, so that they are not run for it; those that run are stopped.
 
         Parameters
         ----------
@@ -60,8 +60,9 @@ class Actions(Area):
         network
             The network's ScopedKey.
         stop_tasks
-            Also stop those that run already, unless they are actioned on another network too. A stopped Task waits;
-            actioned again, it goes on from the ProtocolUnits it had done.
+            Whether those that run already are stopped, unless they are actioned on another network too. A stopped
+            Task waits; actioned again, it goes on from the ProtocolUnits it had done. ``False`` lets them run to their
+            end.
 
         Returns
         -------
@@ -70,8 +71,8 @@ class Actions(Area):
         """
         document = {
             "tasks": [key.to_dict() for key in as_scoped_keys(tasks, "tasks")],
-            # left out where it is not asked for: alchemiscale's own server does not know it
-            **({"stop_tasks": True} if stop_tasks else {}),
+            # left out where it is as ever: alchemiscale's own server does not know it
+            **({} if stop_tasks else {"stop_tasks": False}),
         }
         path = paths.fill(paths.NETWORK_TASKS_CANCEL, network=as_scoped_key(network, "network"))
         return [optional_key(key) for key in self._post(path, document)]

@@ -69,15 +69,15 @@ def cancel(
     network: ScopedKey,
     task_keys: Sequence[ScopedKey],
     *,
-    stop_tasks: bool = False,
+    stop_tasks: bool = True,
 ) -> list[str | None]:
-    """Take Tasks off a network. One that runs goes on; one on its way to a worker, for no other network, does not.
+    """Take Tasks off a network, and stop those that no other network has actioned.
 
     Parameters
     ----------
     stop_tasks
-        Also stop those that run, for no other network, with what they have done kept for the next time; whether they
-        are taken off now or were before.
+        Stop also those that run, whether they are taken off now or were before; what they have done is kept for the
+        next time. Without it they go on, and only those on their way to a worker are stopped.
 
     Returns
     -------

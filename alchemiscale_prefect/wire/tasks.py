@@ -65,9 +65,9 @@ class Tasks(BaseModel):
 
 
 class CancelTasks(Tasks):
-    """``POST /networks/{network}/tasks/cancel``; `stop_tasks`, which is ours, also stops those that run."""
+    """``POST /networks/{network}/tasks/cancel``; without `stop_tasks`, which is ours, those that run go on."""
 
-    stop_tasks: bool = False
+    stop_tasks: bool = True
 
 
 class TaskWeights(BaseModel):

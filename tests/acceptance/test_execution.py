@@ -164,19 +164,37 @@ def test_a_run_told_to_stop_gives_its_task_back_at_once(
     assert protocols.executions(tmp_path)["awake"] == 1
 
 
-def test_a_deleted_task_stops_computing(
+def test_a_task_that_is_cancelled_or_deleted_stops_computing(
     stack: LocalStack, client: AlchemiscaleClient, wait: Wait, tmp_path: Path
 ) -> None:
-    settings = protocols.SleepingSettings(n_units=1, duration=60.0 * unit.second, marker_directory=str(tmp_path))
-    _, (task,) = submit(client, protocols.SleepingProtocol(settings))
-    wait(lambda: protocols.executions(tmp_path)["sleep-0"], "the unit to begin")
-    process = process_of(task, stack)
-    assert process is not None
-    assert client.set_tasks_status([task], "deleted") == [task]
-    wait(lambda: not process.is_running() or process.status() == psutil.STATUS_ZOMBIE, "the process to end", 30.0)
+    # two units at once: the second pair begins when the first is done
+    settings = protocols.SleepingSettings(n_units=4, duration=3.0 * unit.second, marker_directory=str(tmp_path))
+    network, (task,) = submit(client, protocols.SleepingProtocol(settings))
+
+    def begun() -> list[int]:
+        return sorted(protocols.executions(tmp_path)[f"sleep-{i}"] for i in range(4))
+
+    def stops(stop: Callable[[], object]) -> None:
+        process = process_of(task, stack)
+        assert process is not None
+        stop()
+        wait(lambda: not process.is_running() or process.status() == psutil.STATUS_ZOMBIE, "the process to end", 30.0)
+
+    wait(lambda: begun() == [1, 1, 1, 1], "the second pair of units to begin")
+    stops(lambda: client.cancel_tasks([task], network))
+    assert status(client, task) == "waiting"
+    woke = [protocols.executions(tmp_path)[f"woke-{i}"] for i in range(4)]
+    assert sorted(woke) == [0, 0, 1, 1], "a stopped unit went on"
+    over = {"CANCELLED", "CANCELLING", "CRASHED"}
+    wait(lambda: flow_runs(stack, task)[0]["state_type"] in over, "Prefect to hear of it", 30.0)
+
+    # it goes on from its checkpoint
+    assert client.action_tasks([task], network) == [task]
+    wait(lambda: begun() == [1, 1, 2, 2], "the units that were stopped, and no other")
+    stops(lambda: client.set_tasks_status([task], "deleted"))
     assert status(client, task) == "deleted"
     assert client.get_task_results(task, visualize=False) == []
-    assert protocols.executions(tmp_path)["woke-0"] == 0
+    assert [protocols.executions(tmp_path)[f"woke-{i}"] for i in range(4)] == woke
 
 
 def test_two_dispatchers_run_no_task_twice(

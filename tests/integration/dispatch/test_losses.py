@@ -207,7 +207,7 @@ def test_a_run_that_could_not_be_cancelled_is_asked_again(world: World, launcher
     assert len(launcher.cancelled) == 2
 
 
-def test_a_task_off_its_last_network_is_not_run_if_it_has_not_begun(
+def test_a_task_off_its_last_network_may_be_let_run_if_it_has_begun(
     world: World, launcher: MemoryLauncher, net: Net
 ) -> None:
     second = world.network("two")
@@ -217,7 +217,7 @@ def test_a_task_off_its_last_network_is_not_run_if_it_has_not_begun(
     by_task = {launch.attempt.task: launch.attempt for launch in launcher.launched}
     run = world.run(by_task[str(begun)], launcher.of(by_task[str(begun)]))
     run.begin()
-    world.cancel(net, [dispatched, begun, kept])
+    world.cancel(net, [dispatched, begun, kept], stop_tasks=False)
     assert dispatch.dispatch(world.database, launcher, pool()) == Pass(cancelled=1)
     assert launcher.cancelled == [launcher.of(by_task[str(dispatched)])]
     assert world.attempts(dispatched) == [(1, "cancelled")]

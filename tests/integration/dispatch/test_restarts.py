@@ -102,7 +102,7 @@ def test_waiting_by_hand_keeps_the_count_and_actioning_anew_does_not(world: Worl
     world.set_status([key], "waiting")
     assert counts(world) == {("one", "CUDA"): 1}
     run = world.started()[0]
-    world.cancel(net, [key])
+    world.cancel(net, [key], stop_tasks=False)
     assert counts(world) == {}
     world.action(net, [key])
     fail(run, CUDA)

@@ -89,7 +89,7 @@ def test_networks_stopped_together_share_nothing_with_a_third(world, net):
 def test_a_task_that_was_cancelled_while_it_ran_is_stopped_with_its_network(world, net):
     (task,) = world.tasks(net)
     (run,) = world.started()
-    world.cancel(net, [task])
+    world.cancel(net, [task], stop_tasks=False)
     run.heartbeat()
     world.stop(net)
     with pytest.raises(AttemptVoid):
@@ -116,20 +116,20 @@ def test_without_stop_tasks_a_state_stops_nothing(world, net):
     assert len(world.claim()) == 1
 
 
-def test_cancelling_can_stop_what_runs(world, net):
+def test_cancelling_stops_what_runs_unless_it_may_go_on(world, net):
     tasks = world.tasks(net, 3)
     runs = {run.task: run for run in world.started(2)}
     stopped = next(iter(runs))
-    assert world.cancel(net, [stopped], stop_tasks=True) == [str(stopped)]
+    assert world.cancel(net, [stopped]) == [str(stopped)]
     with pytest.raises(AttemptVoid):
         runs.pop(stopped).heartbeat()
     (going_on,) = runs.values()
     going_on.heartbeat()
     assert world.status(stopped) == "waiting"
-    # said later of one that was cancelled before, it stops it too
-    assert world.cancel(net, [going_on.task]) == [str(going_on.task)]
+    # one that was let run can be stopped later
+    assert world.cancel(net, [going_on.task], stop_tasks=False) == [str(going_on.task)]
     going_on.heartbeat()
-    assert world.cancel(net, [going_on.task], stop_tasks=True) == [None]
+    assert world.cancel(net, [going_on.task]) == [None]
     with pytest.raises(AttemptVoid):
         going_on.heartbeat()
     assert sorted(world.status(task) for task in tasks) == ["waiting"] * 3
@@ -141,19 +141,23 @@ def test_cancelling_does_not_stop_what_another_network_wants(world, net):
     (task,) = world.tasks(net)
     world.action(other, [task])
     (run,) = world.started()
-    world.cancel(net, [task], stop_tasks=True)
+    world.cancel(net, [task])
     run.heartbeat()
     assert world.status(task) == "running"
+    # the last one that wanted it
+    world.cancel(other, [task])
+    with pytest.raises(AttemptVoid):
+        run.heartbeat()
 
 
 def test_a_task_of_another_network_is_left_alone(world, net):
     elsewhere = world.network("elsewhere", systems=("c", "d"))
     (task,) = world.tasks(elsewhere)
     (run,) = world.started()
-    assert world.cancel(net, [task], stop_tasks=True) == [None]
+    assert world.cancel(net, [task]) == [None]
     world.stop(net)
     run.heartbeat()
     # cancelled where it is, it is nobody's; a network without its Transformation has no say
-    world.cancel(elsewhere, [task])
-    assert world.cancel(net, [task], stop_tasks=True) == [None]
+    world.cancel(elsewhere, [task], stop_tasks=False)
+    assert world.cancel(net, [task]) == [None]
     run.heartbeat()

@@ -74,7 +74,7 @@ class World:
     def action(self, net: Net, keys: Sequence[ScopedKey], weight: float | None = None) -> list[str | None]:
         return actions.action(self.database, self.user, net.key, keys, weight)
 
-    def cancel(self, net: Net, keys: Sequence[ScopedKey], *, stop_tasks: bool = False) -> list[str | None]:
+    def cancel(self, net: Net, keys: Sequence[ScopedKey], *, stop_tasks: bool = True) -> list[str | None]:
         return actions.cancel(self.database, self.user, net.key, keys, stop_tasks=stop_tasks)
 
     def stop(self, net: Net, state: str = "inactive") -> list[str | None]:

@@ -44,7 +44,7 @@ def test_tasks_are_created_actioned_followed_and_cancelled(
     assert {line.split()[0] for line in text.splitlines()[1:]} == {*made, *more}
     assert cli.text("task", "status", "--network", network_key, "--status", "error") == "no Tasks\n"
 
-    assert cli.json("task", "cancel", network_key, made[0], "--stop-tasks")["tasks"] == made[:1]
+    assert cli.json("task", "cancel", network_key, made[0], "--no-stop-tasks")["tasks"] == made[:1]
     assert set(cli.json("task", "cancel", network_key, "--all")["tasks"]) == {made[1], *more}
     assert cli.text("task", "cancel", network_key, made[0]) == (
         "cancelled: 0 Tasks\nunchanged: 1 Task, which were not actioned there\n"

@@ -106,6 +106,10 @@ class Paper:
         actioned = {key for key in keys if key in self.tasks and net.key in self.tasks[key].weights}
         for key in actioned:
             del self.tasks[key].weights[net.key]
+        for task in (self.tasks[key] for key in keys if key in self.tasks):
+            # nobody wants it any more: it is stopped
+            if task.status is TaskStatus.running and task.transformation in net.transformations and not task.weights:
+                task.become(TaskStatus.waiting)
         return [key if key in actioned else None for key in keys]
 
     def set_status(self, keys: Sequence[ScopedKey], status: TaskStatus) -> Answers:

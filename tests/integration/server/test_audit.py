@@ -46,7 +46,7 @@ def test_every_change_of_a_user_is_written_down(client, edge, entries, database)
         ("task.create", str(SCOPE), edge, {"count": 1, "tasks": 3}),
         ("task.set_priority", str(SCOPE), None, {"count": 3, "priority": 5}),
         ("task.action", str(SCOPE), network, {"new": 2, "weighed": 0}),
-        ("task.cancel", str(SCOPE), network, {"count": 1, "stop_tasks": False}),
+        ("task.cancel", str(SCOPE), network, {"count": 1, "stop_tasks": True}),
         ("task.set_status", str(SCOPE), tasks[0], {"count": 1, "status": "invalid", "reason": None}),
         ("network.set_weight", str(SCOPE), network, {"count": 1, "values": ["0.25"]}),
         ("network.set_state", str(SCOPE), network, {"count": 1, "values": ["inactive"], "stop_tasks": False}),
