@@ -60,11 +60,18 @@ def outlook(progress: Progress) -> str:
     return ", ".join(parts)
 
 
+def counts(progress: Progress) -> str:
+    """Tasks by status in a line, with the ProtocolUnits of the running ones."""
+    parts = [f"{progress.status[status]} {status}" for status in STATUS_STYLES if progress.status.get(status)]
+    if progress.units_total:
+        units = f" ({progress.units_done}/{progress.units_total} units)"
+        parts = [part + units if part.endswith(f" {TaskStatus.running}") else part for part in parts]
+    return ", ".join(parts) or "no Tasks"
+
+
 def line(progress: Progress) -> str:
     """All of it in a line, for a log."""
-    counts = ", ".join(f"{progress.status[status]} {status}" for status in STATUS_STYLES if progress.status.get(status))
-    units = f" ({progress.units_done}/{progress.units_total} units)" if progress.units_total else ""
-    return f"{counts or 'no Tasks'}{units}; {outlook(progress)}"
+    return f"{counts(progress)}; {outlook(progress)}"
 
 
 class Display:
@@ -144,9 +151,12 @@ def _in_log(display: Display, console: "Console") -> Callable[[], None]:
 
     def drawn() -> None:
         nonlocal last
-        text = display._trouble or (line(display._progress) if display._progress else "")
-        if text and text != last:
-            last = text
+        progress = display._progress
+        text = display._trouble or (line(progress) if progress else "")
+        # the rate changes with every look, and is no news by itself
+        news = display._trouble or (f"{counts(progress)} {progress.done}" if progress else "")
+        if news and news != last:
+            last = news
             console.print(f"{display._at:%Y-%m-%d %H:%M:%S} {display._network}: {text}", soft_wrap=True, markup=False)
 
     return drawn

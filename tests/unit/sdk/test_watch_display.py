@@ -120,7 +120,7 @@ def test_durations(seconds, text):
 
 def test_a_line_says_it_all():
     assert line(at_work()) == (
-        "30 complete, 2 running, 70 waiting, 1 error (10/20 units); 12 Tasks per hour, 20 min each, "
+        "30 complete, 2 running (10/20 units), 70 waiting, 1 error; 12 Tasks per hour, 20 min each, "
         "about 4 h 42 min left"
     )
     assert line(Progress(status={}, units_done=0, units_total=0)) == "no Tasks; nothing left to run"
@@ -140,6 +140,17 @@ def test_a_log_gets_a_line_when_something_is_new(capsys):
         draw()
     lines = capsys.readouterr().out.splitlines()
     assert [row.split(": ", 1)[1] for row in lines] == [line(at_work()), "No answer", line(at_work())]
+
+
+def test_a_log_gets_no_line_for_the_rate_alone(capsys):
+    display = Display(NETWORK)
+    with shown(display) as draw:
+        for window_seconds in (3500.0, 3510.0, 3520.0):
+            display.update(at_work().model_copy(update={"window_seconds": window_seconds}))
+            draw()
+        display.update(at_work().model_copy(update={"units_done": 11}))
+        draw()
+    assert [row.partition("running (")[2][:5] for row in capsys.readouterr().out.splitlines()] == ["10/20", "11/20"]
 
 
 def test_a_notebook_gets_one_display_that_is_updated(monkeypatch):
