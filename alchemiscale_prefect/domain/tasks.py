@@ -1,10 +1,8 @@
-"""Tasks: their statuses, and the one table of transitions between them."""
+"""Tasks: their statuses, what users may ask for. `domain.transitions` has which status may follow which."""
 
-from collections.abc import Mapping
 from enum import StrEnum
-from types import MappingProxyType
 
-from alchemiscale_prefect.domain.errors import InvalidInput, InvalidTransition, UnknownState
+from alchemiscale_prefect.domain.errors import InvalidInput, UnknownState
 
 DEFAULT_PRIORITY = 10
 MAX_PRIORITY = 2**63 - 1
@@ -36,20 +34,6 @@ class TaskStatus(StrEnum):
             raise UnknownState(f"{value!r} is not a valid TaskStatusEnum", field=field) from error
 
 
-_S = TaskStatus
-
-TRANSITIONS: Mapping[TaskStatus, frozenset[TaskStatus]] = MappingProxyType(
-    {
-        _S.waiting: frozenset({_S.waiting, _S.running, _S.invalid, _S.deleted}),
-        _S.running: frozenset({_S.running, _S.waiting, _S.complete, _S.error, _S.invalid, _S.deleted}),
-        _S.complete: frozenset({_S.complete, _S.invalid, _S.deleted}),
-        _S.error: frozenset({_S.error, _S.waiting, _S.invalid, _S.deleted}),
-        _S.invalid: frozenset({_S.invalid}),
-        _S.deleted: frozenset({_S.deleted}),
-    }
-)
-"""From each status, the statuses a Task may take; staying where it is is always allowed."""
-
 USER_SETTABLE = (TaskStatus.waiting, TaskStatus.invalid, TaskStatus.deleted)
 """What a user may ask for; the others are the outcome of an attempt."""
 
@@ -58,26 +42,6 @@ ACTIONABLE = frozenset({TaskStatus.waiting, TaskStatus.running, TaskStatus.error
 
 UNACTIONED_BY = frozenset({TaskStatus.complete, TaskStatus.invalid, TaskStatus.deleted})
 """Entering one of these takes the Task off every network it was actioned on."""
-
-
-def may_become(current: TaskStatus, new: TaskStatus) -> bool:
-    """Whether a Task may go from `current` to `new`."""
-    return new in TRANSITIONS[current]
-
-
-def sources_of(new: TaskStatus) -> frozenset[TaskStatus]:
-    """The statuses from which a Task may become `new`."""
-    return frozenset(status for status, targets in TRANSITIONS.items() if new in targets)
-
-
-def check_transition(key: str, current: TaskStatus, new: TaskStatus) -> None:
-    """Raise `InvalidTransition` unless the Task `key` may go from `current` to `new`."""
-    if not may_become(current, new):
-        allowed = " or ".join(f"`{status}`" for status in sorted(sources_of(new) - {new})) or "anything else"
-        raise InvalidTransition(
-            f"Cannot set task {key} with current status: {current} to `{new}` as it is not currently {allowed}.",
-            field="status",
-        )
 
 
 def check_user_settable(status: TaskStatus) -> None:

@@ -94,7 +94,7 @@ def cancel(
         removed = actions.remove(connection, network_id, ids)
         if stop_tasks:
             on_network = actions.candidates(connection, network_id, ids)
-            stopping.stop_unactioned(connection, list(on_network), CANCELLED)
+            stopping.stop_unactioned(connection, list(on_network), principal.identifier, CANCELLED)
         else:
             unwanted = actions.unactioned(connection, removed)
             attempts.cancel_live(connection, unwanted, CANCELLED, dispatched_only=True)

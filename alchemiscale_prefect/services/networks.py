@@ -120,7 +120,7 @@ def set_states(
     def write(connection: Connection, by_id: Mapping[int, str]) -> None:
         networks.set_states(connection, by_id)
         if stop_tasks:
-            stopping.stop_networks(connection, list(by_id), "its network was stopped")
+            stopping.stop_networks(connection, list(by_id), principal.identifier, "its network was stopped")
 
     return _set(database, principal, keys, members, write, "network.set_state", {"stop_tasks": stop_tasks})
 

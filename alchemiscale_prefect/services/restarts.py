@@ -18,12 +18,13 @@ from alchemiscale_prefect.domain.restarts import (
 )
 from alchemiscale_prefect.domain.restarts import resolve as plan_of
 from alchemiscale_prefect.domain.tasks import TaskStatus
+from alchemiscale_prefect.domain.transitions import Cause, Reason
 from alchemiscale_prefect.services import audit
 from alchemiscale_prefect.services.networks import check_network_key, require_network
 from alchemiscale_prefect.services.pattern_search import Matches
 from alchemiscale_prefect.store import queue
 from alchemiscale_prefect.store.database import Connection, Database
-from alchemiscale_prefect.store.queries import objects, restarts, tasks
+from alchemiscale_prefect.store.queries import objects, restarts, tasks, transitions
 
 
 def add(
@@ -203,7 +204,7 @@ def resolve(
     )
     restarts.count(connection, plan.counted)
     restarts.give_up(connection, plan.given_up)
-    tasks.set_status(connection, plan.restarted, TaskStatus.waiting, [TaskStatus.error])
+    transitions.move(connection, plan.restarted, TaskStatus.waiting, Reason(Cause.restart))
     queue.refresh(connection, plan.restarted)
 
 

@@ -64,7 +64,13 @@ def begin(database: Database, principal: Principal, run: Run, body: wire.Begin, 
     principal.require(run.task.scope, Permission.write)
     with database.transaction() as connection:
         task_id = attempts.begin(
-            connection, run.attempt, owner=run.owner, flow_run_id=_flow_run_id(body), host=body.host, lease=lease
+            connection,
+            run.attempt,
+            who=principal.identifier,
+            owner=run.owner,
+            flow_run_id=_flow_run_id(body),
+            host=body.host,
+            lease=lease,
         )
         if task_id is None:
             raise _void(run)
@@ -197,7 +203,7 @@ def finish(database: Database, store: ObjectStore, principal: Principal, run: Ru
             raise InvalidInput("`ok` without a `result`; store the ProtocolDAGResult first", field="result")
         state = AttemptState.complete if body.ok else AttemptState.error
         attempts.end(connection, held, state, body.reason, (body.units_done, body.units_total))
-        attempts.finish_task(connection, held, ok=body.ok, reason=body.reason)
+        attempts.finish_task(connection, held, who=principal.identifier, ok=body.ok, reason=body.reason)
         if matches is not None:
             restarts.resolve(connection, [held.task_id], matches)
         stale = checkpoints.drop(connection, held.task_id)

@@ -8,12 +8,13 @@ from alchemiscale_prefect.domain.access import Permission, Principal
 from alchemiscale_prefect.domain.errors import Conflict, InvalidInput, NotFound
 from alchemiscale_prefect.domain.keys import ScopedKey
 from alchemiscale_prefect.domain.scopes import Scope
-from alchemiscale_prefect.domain.tasks import TaskStatus, check_priority, check_reason, check_user_settable, sources_of
+from alchemiscale_prefect.domain.tasks import TaskStatus, check_priority, check_reason, check_user_settable
+from alchemiscale_prefect.domain.transitions import Cause, Reason, sources_of
 from alchemiscale_prefect.services import audit
 from alchemiscale_prefect.services.networks import scoped
 from alchemiscale_prefect.store import queue
 from alchemiscale_prefect.store.database import Connection, Database
-from alchemiscale_prefect.store.queries import actions, attempts, objects, scopes, tasks
+from alchemiscale_prefect.store.queries import actions, attempts, objects, scopes, tasks, transitions
 from alchemiscale_prefect.store.queries.tasks import TaskRow
 from alchemiscale_prefect.wire.headers import IDEMPOTENCY_KEY
 
@@ -175,7 +176,7 @@ def set_status(
     -------
     list
         The keys in this order; ``None`` for a Task that is not there, not the principal's, or may not take the status
-        from the one it has (`domain.tasks.TRANSITIONS`).
+        from the one it has (`domain.transitions`).
 
     Raises
     ------
@@ -188,7 +189,9 @@ def set_status(
     writable = _writable(principal, keys)
     with database.transaction() as connection:
         found = tasks.find(connection, writable)
-        allowed = _set_status(connection, {row.id for row in found.values()}, new, reason)
+        allowed = _set_status(
+            connection, {row.id for row in found.values()}, new, Reason(Cause.user, principal.identifier, reason)
+        )
         changed = [key for key in writable if str(key) in found and found[str(key)].id in allowed]
         audit.record_keys(connection, principal, "task.set_status", changed, {"status": new.value, "reason": reason})
     return [name if name in found and found[name].id in allowed else None for name in map(str, keys)]
@@ -212,18 +215,18 @@ def _created_before(
     return [row.name for row in found]
 
 
-def _set_status(connection: Connection, task_ids: set[int], new: TaskStatus, reason: str | None) -> set[int]:
+def _set_status(connection: Connection, task_ids: set[int], new: TaskStatus, reason: Reason) -> set[int]:
     # the status is read after the lock; what was found before it may have changed
-    sources = sources_of(new)
+    sources = sources_of(new, reason.cause)
     if new is TaskStatus.waiting:
         queue.lock(connection, list(task_ids))
         allowed = set(tasks.with_status(connection, task_ids, sources))
-        changed = tasks.set_status(connection, allowed, new, sources)
+        changed = transitions.move(connection, allowed, new, reason)
     else:
         family = _lock_family(connection, task_ids)
         allowed = set(tasks.with_status(connection, task_ids, sources))
         cascade = family & set(tasks.with_descendants(connection, allowed))
-        changed = tasks.set_status(connection, cascade, new, sources, reason)
+        changed = transitions.move(connection, cascade, new, reason, shown=reason.why)
         actions.remove_everywhere(connection, changed)
     attempts.cancel_live(connection, changed, f"its Task was set {new}")
     queue.refresh(connection, changed)

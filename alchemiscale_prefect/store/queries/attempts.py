@@ -13,7 +13,10 @@ from sqlalchemy.types import BigInteger, Integer, Uuid
 from alchemiscale_prefect.domain.attempts import AttemptId, Launch, Launched
 from alchemiscale_prefect.domain.keys import ScopedKey
 from alchemiscale_prefect.domain.scopes import Scope
+from alchemiscale_prefect.domain.tasks import TaskStatus
+from alchemiscale_prefect.domain.transitions import Cause, Reason
 from alchemiscale_prefect.store import queue
+from alchemiscale_prefect.store.queries import transitions
 
 _TASK_NAME = "t.key || '-' || s.org || '-' || s.campaign || '-' || s.project"
 
@@ -91,11 +94,11 @@ class NotBegun:
 
 
 def begin(
-    connection: Connection, attempt: AttemptId, *, owner: str, flow_run_id: UUID, host: str, lease: timedelta
+    connection: Connection, attempt: AttemptId, *, who: str, owner: str, flow_run_id: UUID, host: str, lease: timedelta
 ) -> int | None:
     """Take the lease of an attempt; the id of its Task, or ``None`` if it may not run (any more).
 
-    `attempt.task` is the Task's own key, without the scope.
+    `attempt.task` is the Task's own key, without the scope; `who` the identifier of the compute identity.
     """
     # the Task first, as everybody does
     task_id: int | None = connection.execute(
@@ -114,13 +117,7 @@ def begin(
     }
     if connection.execute(_BEGIN, parameters).one_or_none() is None:
         return None
-    connection.execute(
-        text(
-            "update task set status = 'running', status_changed_at = now(), reason = null "
-            "where id = :task and status = 'waiting'"
-        ),
-        {"task": task_id},
-    )
+    transitions.move(connection, [task_id], TaskStatus.running, Reason(Cause.begin, who), attempt=attempt.n)
     return task_id
 
 
@@ -284,20 +281,20 @@ def lose(
 
 def wait_again(connection: Connection, task_ids: Sequence[int], reason: str, max_losses: int) -> None:
     """After a loss: waiting, or in error when that happened `max_losses` times in a row."""
-    connection.execute(
+    counted = connection.execute(
         text(
-            """
-            update task
-            set losses = losses + 1, status_changed_at = now(),
-                status = case when losses + 1 >= :max then 'error' else 'waiting' end,
-                reason = case when losses + 1 >= :max
-                              then 'lost ' || (losses + 1) || ' times in a row, the last time: ' || :reason
-                              else :reason end
-            where id = any(:tasks) and status in ('waiting', 'running')
-            """
+            "update task set losses = losses + 1, reason = :reason "
+            "where id = any(:tasks) and status in ('waiting', 'running') returning id, losses"
         ),
-        {"tasks": list(task_ids), "max": max_losses, "reason": reason},
-    )
+        {"tasks": list(task_ids), "reason": reason},
+    ).all()
+    loss = Reason(Cause.loss, None, reason)
+    again = [row.id for row in counted if row.losses < max_losses]
+    transitions.move(connection, again, TaskStatus.waiting, loss, shown=reason)
+    for losses in sorted({row.losses for row in counted if row.losses >= max_losses}):
+        given_up = [row.id for row in counted if row.losses == losses]
+        shown = f"lost {losses} times in a row, the last time: {reason}"
+        transitions.move(connection, given_up, TaskStatus.error, loss, shown=shown)
     queue.refresh(connection, task_ids)
 
 
@@ -371,15 +368,11 @@ def result_of(connection: Connection, held: HeldAttempt) -> tuple[str, bool] | N
     return None if row is None else (row.key, row.ok)
 
 
-def finish_task(connection: Connection, held: HeldAttempt, *, ok: bool, reason: str | None) -> None:
+def finish_task(connection: Connection, held: HeldAttempt, *, who: str, ok: bool, reason: str | None) -> None:
     """Running → complete or error. A complete Task leaves every network; those that extend it may run."""
-    connection.execute(
-        text(
-            "update task set status = :status, status_changed_at = now(), reason = :reason, losses = 0 "
-            "where id = :task and status = 'running'"
-        ),
-        {"task": held.task_id, "status": "complete" if ok else "error", "reason": reason},
-    )
+    status = TaskStatus.complete if ok else TaskStatus.error
+    outcome = Reason(Cause.outcome, who, reason)
+    transitions.move(connection, [held.task_id], status, outcome, shown=reason, attempt=held.n)
     if ok:
         connection.execute(text("delete from action where task_id = :task"), {"task": held.task_id})
     children = connection.execute(

@@ -209,29 +209,6 @@ def with_status(connection: Connection, task_ids: Collection[int], statuses: Col
     return list(rows.scalars())
 
 
-def set_status(
-    connection: Connection,
-    task_ids: Collection[int],
-    status: TaskStatus,
-    sources: Collection[TaskStatus],
-    reason: str | None = None,
-) -> list[int]:
-    """Give Tasks a status if theirs is one of `sources`, and the reason for it; the ids of those that changed."""
-    rows = connection.execute(
-        text(
-            "update task set status = :status, status_changed_at = now(), reason = :reason, losses = 0 "
-            "where id = any(:tasks) and status = any(:sources) and status <> :status returning id"
-        ),
-        {
-            "tasks": list(task_ids),
-            "status": status.value,
-            "sources": [source.value for source in sources],
-            "reason": reason,
-        },
-    )
-    return list(rows.scalars())
-
-
 def set_priority(connection: Connection, task_ids: Collection[int], priority: int) -> None:
     """Give Tasks a priority."""
     connection.execute(

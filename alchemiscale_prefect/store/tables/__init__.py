@@ -16,7 +16,7 @@ from alchemiscale_prefect.store.tables.results import result
 from alchemiscale_prefect.store.tables.scopes import scope
 from alchemiscale_prefect.store.tables.status_counts import task_count
 from alchemiscale_prefect.store.tables.strategies import strategy
-from alchemiscale_prefect.store.tables.tasks import action, task
+from alchemiscale_prefect.store.tables.tasks import action, task, task_history
 
 __all__ = [
     "action",
@@ -39,6 +39,7 @@ __all__ = [
     "strategy",
     "task",
     "task_count",
+    "task_history",
     "transformation",
     "unit_result",
 ]

@@ -1,4 +1,4 @@
-"""Tasks, and their actions: the queue."""
+"""Tasks, the history of their statuses, and their actions: the queue."""
 
 from sqlalchemy import (
     BigInteger,
@@ -18,6 +18,7 @@ from sqlalchemy import (
 )
 
 from alchemiscale_prefect.domain.tasks import DEFAULT_PRIORITY, DEFAULT_WEIGHT, TaskStatus
+from alchemiscale_prefect.domain.transitions import Cause
 from alchemiscale_prefect.store.tables.base import created_at, metadata, one_of
 
 task = Table(
@@ -51,6 +52,28 @@ task = Table(
         postgresql_where=text("copied_from_id is not null"),
     ),
     Index("ix_task_extends_id", "extends_id", postgresql_where=text("extends_id is not null")),
+)
+
+# written by whoever changes a status, in the same statement (store.queries.transitions). No foreign key: it is only
+# written from a row of the Task, and looking each one up again would cost as much as writing it
+task_history = Table(
+    "task_history",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("task_id", BigInteger, nullable=False),
+    # a copy of the Task's, for the policies of row-level security
+    Column("scope_id", Integer, nullable=False),
+    Column("changed_at", DateTime(timezone=True), nullable=False, server_default=text("now()")),
+    Column("from_status", Text, nullable=False),
+    Column("to_status", Text, nullable=False),
+    Column("cause", Text, nullable=False),
+    Column("who", Text, nullable=True, comment="identifier of the identity that asked for it"),
+    Column("why", Text, nullable=True),
+    Column("attempt", Integer, nullable=True, comment="the one that it concerns, else the last one"),
+    one_of("from_status", TaskStatus),
+    one_of("to_status", TaskStatus),
+    one_of("cause", Cause),
+    Index("ix_task_history_task_id_id", "task_id", "id"),
 )
 
 action = Table(

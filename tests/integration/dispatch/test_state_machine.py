@@ -20,7 +20,8 @@ from hypothesis.stateful import (
 
 from alchemiscale_prefect.domain.errors import AttemptVoid, InvalidInput
 from alchemiscale_prefect.domain.keys import ScopedKey
-from alchemiscale_prefect.domain.tasks import ACTIONABLE, TRANSITIONS, UNACTIONED_BY, TaskStatus
+from alchemiscale_prefect.domain.tasks import ACTIONABLE, UNACTIONED_BY, TaskStatus
+from alchemiscale_prefect.domain.transitions import Cause, may_become
 from alchemiscale_prefect.services import dispatch
 from alchemiscale_prefect.store.database import Database
 from alchemiscale_prefect.store.queries import attempts
@@ -50,9 +51,9 @@ class Model:
             and any(weight > 0 for weight in self.weights.values())
         )
 
-    def become(self, status: TaskStatus) -> None:
+    def become(self, status: TaskStatus, cause: Cause) -> None:
         """Take a status; the table of transitions has the say."""
-        assert status in TRANSITIONS[self.status], (self.status, status)
+        assert may_become(self.status, status, cause), (self.status, status, cause)
         self.status = status
         if status in UNACTIONED_BY:
             self.weights.clear()
@@ -168,7 +169,7 @@ class Histories(RuleBasedStateMachine):
         if model.weights or model.live is None:
             return
         if model.live.begun:
-            model.become(TaskStatus.waiting)
+            model.become(TaskStatus.waiting, Cause.stop)
             model.losses = 0
         model.live = None
 
@@ -178,14 +179,14 @@ class Histories(RuleBasedStateMachine):
         task = self._task(pick)
         model = self.model[task]
         (answer,) = self.world.set_status([task], status)
-        allowed = status in TRANSITIONS[model.status]
+        allowed = may_become(model.status, status)
         assert answer == (str(task) if allowed else None)
         if not allowed:
             return
         family = [model] if status is TaskStatus.waiting else self._family(model)
         for member in family:
-            if status in TRANSITIONS[member.status] and member.status is not status:
-                member.become(status)
+            if may_become(member.status, status) and member.status is not status:
+                member.become(status, Cause.user)
                 member.live, member.losses = None, 0
 
     def _family(self, ancestor: Model) -> list[Model]:
@@ -261,11 +262,9 @@ class Histories(RuleBasedStateMachine):
         model.live = None
         model.losses += 1
         if model.losses >= MAX_LOSSES:
-            # one that never began goes to error without having run
-            model.status = TaskStatus.running
-            model.become(TaskStatus.error)
+            model.become(TaskStatus.error, Cause.loss)
         else:
-            model.become(TaskStatus.waiting)
+            model.become(TaskStatus.waiting, Cause.loss)
 
     # --- flow runs ---------------------------------------------------------------------------------------------------
 
@@ -281,7 +280,7 @@ class Histories(RuleBasedStateMachine):
             return
         run.run.begin()
         run.begun, run.expired = True, False
-        run.task.become(TaskStatus.running)
+        run.task.become(TaskStatus.running, Cause.begin)
 
     @precondition(lambda self: self.runs)
     @rule(pick=PICK)
@@ -315,7 +314,7 @@ class Histories(RuleBasedStateMachine):
             run.run.finish(False, None, "no DAG")
         run.task.results += stored
         run.task.live, run.task.losses = None, 0
-        run.task.become(TaskStatus.complete if ok else TaskStatus.error)
+        run.task.become(TaskStatus.complete if ok else TaskStatus.error, Cause.outcome)
 
     @precondition(lambda self: self.runs)
     @rule(pick=PICK)

@@ -14,6 +14,8 @@ from alchemiscale_prefect.domain.access import IdentityKind, Principal
 from alchemiscale_prefect.domain.attempts import AttemptId, Launch, Launched, RunState
 from alchemiscale_prefect.domain.keys import ScopedKey
 from alchemiscale_prefect.domain.scopes import Scope
+from alchemiscale_prefect.domain.tasks import TaskStatus
+from alchemiscale_prefect.domain.transitions import Cause, may_become
 from alchemiscale_prefect.services import actions, networks, runs, submission, tasks
 from alchemiscale_prefect.services.dispatch import Pool
 from alchemiscale_prefect.services.runs import Run
@@ -189,6 +191,23 @@ class World:
             "select 1 from action a join task t on t.id = a.task_id "
             "where t.status in ('complete', 'invalid', 'deleted')"
         )
+        # each history goes on where it stopped, by the table of transitions, up to what the Task is now
+        for row in self.rows(
+            """
+            select t.key, t.status, h.from_status, h.to_status, h.cause, h.attempt, t.attempts,
+                   lead(h.from_status, 1, t.status) over history as next_status,
+                   lag(h.to_status, 1, 'waiting') over history as last_status
+            from task t left join task_history h on h.task_id = t.id
+            where t.copied_from_id is null
+            window history as (partition by t.id order by h.id)
+            """
+        ):
+            if row.cause is None:
+                assert row.status == "waiting", row
+                continue
+            assert may_become(TaskStatus(row.from_status), TaskStatus(row.to_status), Cause(row.cause)), row
+            assert (row.last_status, row.next_status) == (row.from_status, row.to_status), row
+            assert (row.attempt or 0) <= row.attempts, row
         # the counts are what a recount gives
         with self.database.transaction() as connection:
             assert status_counts.differences(connection) == []

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from alchemiscale_prefect.domain.keys import ScopedKey
-from alchemiscale_prefect.domain.tasks import ACTIONABLE, TRANSITIONS, UNACTIONED_BY, TaskStatus
+from alchemiscale_prefect.domain.tasks import ACTIONABLE, UNACTIONED_BY, TaskStatus
+from alchemiscale_prefect.domain.transitions import may_become
 from tests.chains import Chain
 
 Answers = list[ScopedKey | None]
@@ -33,7 +34,7 @@ class Task:
     """By network."""
 
     def become(self, status: TaskStatus) -> None:
-        assert status in TRANSITIONS[self.status]
+        assert may_become(self.status, status)
         self.status = status
         if status in UNACTIONED_BY:
             self.weights.clear()
@@ -113,13 +114,13 @@ class Paper:
         return [key if key in actioned else None for key in keys]
 
     def set_status(self, keys: Sequence[ScopedKey], status: TaskStatus) -> Answers:
-        allowed = {key for key in keys if key in self.tasks and status in TRANSITIONS[self.tasks[key].status]}
+        allowed = {key for key in keys if key in self.tasks and may_become(self.tasks[key].status, status)}
         family = [self.tasks[key] for key in allowed]
         if status is not TaskStatus.waiting:
             for member in family:
                 family += [child for child in self.tasks.values() if child.parent is member and child not in family]
         for member in family:
-            if status in TRANSITIONS[member.status]:
+            if may_become(member.status, status):
                 member.become(status)
         return [key if key in allowed else None for key in keys]
 

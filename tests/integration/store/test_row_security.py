@@ -34,6 +34,8 @@ insert into transformation (id, scope_id, state_a_id, state_b_id, protocol_id, n
 insert into network_transformation values ({n}1, {n}3, {n});
 insert into network_chemical_system values ({n}1, {n}2, {n});
 insert into task (id, key, scope_id, transformation_id) overriding system value values ({n}5, 'Task-{n}', {n}, {n}3);
+insert into task_history (task_id, scope_id, from_status, to_status, cause)
+    values ({n}5, {n}, 'waiting', 'running', 'begin');
 insert into action (network_id, task_id, scope_id, priority, draw, queued) values ({n}1, {n}5, {n}, 10, 0, true);
 insert into attempt (task_id, n, pool, state, tags) values ({n}5, 1, 'p', 'running', '[]');
 insert into checkpoint (task_id, dag_location, shared_id) values ({n}5, 'l', 's');
@@ -128,6 +130,7 @@ def test_rows_of_others_are_not_changed(two, table):
         "insert into network_transformation values (11, 23, 1)",
         "insert into action (network_id, task_id, scope_id, priority, draw, queued) values (21, 15, 1, 10, 0, true)",
         "insert into action (network_id, task_id, scope_id, priority, draw, queued) values (11, 25, 1, 10, 0, true)",
+        "insert into task_history (task_id, scope_id, from_status, to_status, cause) values (25, 2, 'error', 'error', 'user')",
         "insert into attempt (task_id, n, pool, state, tags) values (25, 2, 'p', 'lost', '[]')",
         "insert into restart_pattern (network_id, pattern, max_retries) values (21, 'y', 3)",
     ],

@@ -1,75 +1,18 @@
-"""Task statuses: the table of transitions, and what users may ask for."""
+"""Task statuses, and what users may ask for."""
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from alchemiscale_prefect.domain.errors import InvalidInput, InvalidTransition, UnknownState
+from alchemiscale_prefect.domain.errors import InvalidInput, UnknownState
 from alchemiscale_prefect.domain.networks import NetworkState
 from alchemiscale_prefect.domain.tasks import (
     ACTIONABLE,
     MAX_PRIORITY,
-    TRANSITIONS,
     UNACTIONED_BY,
     TaskStatus,
     check_priority,
-    check_transition,
     check_user_settable,
     check_weight,
-    may_become,
-    sources_of,
 )
-
-# alchemiscale's table: a row for each status, a column for each in the order of the header; = is staying
-TABLE = """
-            waiting running complete error invalid deleted
-waiting     =       +       -        -     +       +
-running     +       =       +        +     +       +
-complete    -       -       =        -     +       +
-error       +       -       -        =     +       +
-invalid     -       -       -        -     =       -
-deleted     -       -       -        -     -       =
-"""
-_HEADER, *_ROWS = (line.split() for line in TABLE.strip().splitlines())
-CASES = [(row[0], new, mark) for row in _ROWS for new, mark in zip(_HEADER, row[1:], strict=True)]
-
-
-@pytest.mark.parametrize(("current", "new", "mark"), CASES)
-def test_every_transition(current, new, mark):
-    current, new = TaskStatus(current), TaskStatus(new)
-    assert may_become(current, new) is (mark != "-")
-    assert (current in sources_of(new)) is (mark != "-")
-    if mark == "-":
-        with pytest.raises(InvalidTransition, match=f"with current status: {current} to `{new}`") as caught:
-            check_transition("Task-1-o-c-p", current, new)
-        assert caught.value.field == "status"
-    else:
-        check_transition("Task-1-o-c-p", current, new)
-
-
-def test_the_table_is_whole_and_cannot_be_changed():
-    assert len(CASES) == len(TaskStatus) ** 2
-    assert set(TRANSITIONS) == set(TaskStatus)
-    with pytest.raises(TypeError):
-        TRANSITIONS[TaskStatus.invalid] = frozenset()
-
-
-def test_the_text_of_a_refusal_is_alchemiscales():
-    with pytest.raises(InvalidTransition) as caught:
-        check_transition("Task-1-o-c-p", TaskStatus.complete, TaskStatus.waiting)
-    assert str(caught.value) == (
-        "Cannot set task Task-1-o-c-p with current status: complete to `waiting` as it is not currently "
-        "`error` or `running`."
-    )
-
-
-@given(st.lists(st.sampled_from(list(TaskStatus)), max_size=20))
-def test_nothing_leaves_a_final_status(asked):
-    status = TaskStatus.waiting
-    for new in asked:
-        if may_become(status, new):
-            assert status not in (TaskStatus.invalid, TaskStatus.deleted) or new is status
-            status = new
 
 
 def test_who_is_on_a_network_and_who_is_taken_off():
