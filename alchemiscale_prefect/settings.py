@@ -110,5 +110,8 @@ class ComputeSettings(BaseSettings):
     n_retries: int = Field(3, ge=0, description="further tries of a ProtocolUnit that fails")
     retry_delay_seconds: float = Field(1.0, ge=0)
     max_parallel_units: PositiveInt = 2
+    checkpoint_files_mb: int = Field(
+        1000, ge=0, description="what a ProtocolUnit leaves in its shared directory is sent to the API, up to so much"
+    )
     heartbeat_seconds: float = Field(10.0, gt=0)
     termination_grace_seconds: float = Field(20.0, gt=0, description="from SIGTERM to the hard exit of a run")

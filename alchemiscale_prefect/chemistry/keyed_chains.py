@@ -146,6 +146,17 @@ def decompress(
     gufe_version: str | None = None,
 ) -> GufeTokenizable:
     """Build the object that :func:`compress` wrote. Parameters and errors are those of :func:`from_json`."""
+    return from_json(text_of(data), expected_key=expected_key, allowed=allowed, gufe_version=gufe_version)
+
+
+def text_of(data: bytes) -> bytes:
+    """The JSON text that :func:`compress` compressed.
+
+    Raises
+    ------
+    InvalidKeyedChain
+        The data is no zstandard frame, is truncated, or more follows it.
+    """
     reader = zstandard.ZstdDecompressor().decompressobj()
     try:
         text = reader.decompress(data)
@@ -155,7 +166,7 @@ def decompress(
         raise InvalidKeyedChain(
             f"the zstandard frame is {'followed by other data' if reader.eof else 'truncated'}", field=_FIELD
         )
-    return from_json(text, expected_key=expected_key, allowed=allowed, gufe_version=gufe_version)
+    return text
 
 
 # --- writing ----------------------------------------------------------------------------------------------------

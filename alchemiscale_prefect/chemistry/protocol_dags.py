@@ -200,6 +200,11 @@ def source_key(unit_result: ProtocolUnitResult) -> str:
     return str(unit_result.source_key)
 
 
+def results_used(unit_result: ProtocolUnitResult) -> frozenset[str]:
+    """Keys of the results of other units that the unit was given."""
+    return frozenset(str(used.key) for used in _found_in(unit_result.inputs, ProtocolUnitResult))
+
+
 def times(unit_result: ProtocolUnitResult) -> tuple[datetime | None, datetime | None]:
     """Start and end of a unit's execution in UTC. gufe 1.x writes them in local time, without saying so."""
     start, end = unit_result.start_time, unit_result.end_time
@@ -230,19 +235,19 @@ def unit_traceback(failure: ProtocolUnitFailure) -> UnitTraceback:
 
 def _node(unit: ProtocolUnit) -> UnitNode:
     # not `unit.dependencies`: gufe looks one level deep there, but replaces units by results at any depth
-    dependencies = tuple(dict.fromkeys(str(dependency.key) for dependency in _units_in(unit.inputs)))
+    dependencies = tuple(dict.fromkeys(str(dependency.key) for dependency in _found_in(unit.inputs, ProtocolUnit)))
     return UnitNode(str(unit.key), unit.name, type(unit).__qualname__, dependencies, unit)
 
 
-def _units_in(value: Any) -> Iterator[ProtocolUnit]:
-    if isinstance(value, ProtocolUnit):
+def _found_in(value: Any, kind: type) -> Iterator[Any]:
+    if isinstance(value, kind):
         yield value
     elif isinstance(value, dict):
         for inner in value.values():
-            yield from _units_in(inner)
+            yield from _found_in(inner, kind)
     elif isinstance(value, list | tuple):
         for inner in value:
-            yield from _units_in(inner)
+            yield from _found_in(inner, kind)
 
 
 def _with_results(value: Any, finished: Mapping[str, ProtocolUnitResult]) -> Any:

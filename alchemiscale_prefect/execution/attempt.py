@@ -8,6 +8,7 @@ import logging
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 from alchemiscale_prefect.chemistry import keyed_chains, protocol_dags, results
@@ -19,14 +20,9 @@ from alchemiscale_prefect.chemistry.base import (
 )
 from alchemiscale_prefect.chemistry.protocol_dags import UnitNode
 from alchemiscale_prefect.chemistry.versions import GUFE_VERSION
-from alchemiscale_prefect.domain.errors import (
-    AlchemiscaleError,
-    AttemptVoid,
-    GufeVersionConflict,
-    InvalidInput,
-    NotFound,
-)
+from alchemiscale_prefect.domain.errors import AlchemiscaleError, AttemptVoid
 from alchemiscale_prefect.domain.keys import ScopedKey
+from alchemiscale_prefect.execution import checkpoints
 from alchemiscale_prefect.execution.compute_client import ComputeClient
 from alchemiscale_prefect.execution.lease import LeaseKeeper
 from alchemiscale_prefect.execution.schedule import Done, Schedule
@@ -157,27 +153,12 @@ class Attempt:
     # --- the ProtocolDAG ---------------------------------------------------------------------------------------------
 
     def _take_up(self, begun: wire.Begun) -> "tuple[ProtocolDAG, Workspace, list[ProtocolUnitResult]] | None":
-        """The checkpoint of an earlier attempt, if its files are on this machine."""
+        """What an earlier attempt left, as far as it can be used on this machine."""
         if begun.checkpoint is None:
             return None
         workspace = self._workspace(begun.checkpoint.shared_id)
-        if not workspace.exists():
-            log.warning("the checkpoint's shared directory %s is not here; starting anew", workspace.shared)
-            return None
-        try:
-            dag = keyed_chains.decompress(self._client.fetch_dag())
-            tries = [
-                keyed_chains.decompress(self._client.fetch_unit(unit.key), expected_key=unit.key)
-                for unit in begun.checkpoint.units
-            ]
-        except AlchemiscaleError as error:
-            if not _is_unusable(error):
-                raise
-            # as it is on every attempt: better to do the units again than to be lost again and again
-            log.warning("the checkpoint cannot be taken up; starting anew: %s", error)
-            return None
-        log.info("taking up %d unit results of an earlier attempt", len(tries))
-        return dag, workspace, tries
+        taken = checkpoints.take_up(self._client, begun.checkpoint, workspace)
+        return None if taken is None else (taken.dag, workspace, taken.tries)
 
     def _new_dag(
         self, begun: wire.Begun, transformation: Transformation
@@ -211,17 +192,22 @@ class Attempt:
         nodes = protocol_dags.units(dag)
         tries = list(earlier)
         finished = {protocol_dags.source_key(result): result for result in earlier if protocol_dags.is_ok(result)}
+        needed = {key for node in nodes for key in node.dependencies}
+        limit_mb = self._settings.checkpoint_files_mb
         self._total = len(nodes)
         self._progress(len(finished))
 
-        def keep(result: ProtocolUnitResult) -> None:
+        def keep(result: ProtocolUnitResult, directory: Path) -> None:
             unit = wire.StoredUnit(
                 key=protocol_dags.result_key(result),
                 unit_key=protocol_dags.source_key(result),
                 ok=protocol_dags.is_ok(result),
+                directory=str(directory),
             )
             self._client.store_unit(unit, keyed_chains.compress(result))
             tries.append(result)
+            if unit.ok and unit.unit_key in needed and limit_mb:
+                checkpoints.keep_files(self._client, workspace, result, directory, limit_mb)
 
         def start(
             node: UnitNode, results_so_far: Mapping[str, ProtocolUnitResult], done: Done[ProtocolUnitResult]
@@ -309,11 +295,6 @@ def _decode(begun: wire.Begun) -> Transformation:
     except AlchemiscaleError as error:
         raise _Unstartable("the Transformation cannot be built by this worker", error) from error
     return decoded
-
-
-def _is_unusable(error: AlchemiscaleError) -> bool:
-    """Whether a checkpoint is missing bytes, damaged, or of another gufe: no try will read it."""
-    return isinstance(error, InvalidInput | GufeVersionConflict) or error.code == NotFound.code
 
 
 def _estimate(transformation: Transformation, pdr: ProtocolDAGResult) -> results.Estimate | None:

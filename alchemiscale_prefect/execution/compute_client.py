@@ -107,12 +107,26 @@ class ComputeClient:
 
     def store_unit(self, unit: wire.StoredUnit, data: bytes) -> None:
         """Keep a unit result."""
-        params: dict[str, str | int | float | bool | None] = {"unit_key": unit.unit_key, "ok": unit.ok}
+        params: dict[str, str | int | float | bool | None] = {
+            "unit_key": unit.unit_key,
+            "ok": unit.ok,
+            "directory": unit.directory,
+        }
         self._call("PUT", paths.COMPUTE_UNIT, data=data, params=params, unit_result=unit.key)
 
     def fetch_unit(self, key: str) -> bytes:
         """A unit result of the checkpoint."""
         return self._call("GET", paths.COMPUTE_UNIT, unit_result=key)
+
+    def store_files(self, key: str, part: int, data: bytes, query: wire.StoreFiles) -> None:
+        """Keep a part of the files of the unit whose result is `key`."""
+        self._call(
+            "PUT", paths.COMPUTE_UNIT_FILES, data=data, params=query.model_dump(), unit_result=key, part=str(part)
+        )
+
+    def fetch_files(self, key: str, part: int) -> bytes:
+        """A part of the files of a unit of the checkpoint."""
+        return self._call("GET", paths.COMPUTE_UNIT_FILES, unit_result=key, part=str(part))
 
     def fetch_extends(self) -> tuple[bytes, str | None]:
         """The ProtocolDAGResult to extend, and the version of gufe that wrote it, if that is known."""

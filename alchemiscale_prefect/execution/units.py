@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from itertools import count
+from pathlib import Path
 
 from alchemiscale_prefect.chemistry import protocol_dags
 from alchemiscale_prefect.chemistry.base import ProtocolUnitResult
@@ -27,7 +28,7 @@ class UnitRun:
     workspace
         Where it writes.
     keep
-        Stores the result of a try.
+        Stores the result of a try, and what it left in its shared directory.
     """
 
     def __init__(
@@ -35,7 +36,7 @@ class UnitRun:
         node: UnitNode,
         finished: Mapping[str, ProtocolUnitResult],
         workspace: Workspace,
-        keep: Callable[[ProtocolUnitResult], None],
+        keep: Callable[[ProtocolUnitResult, Path], None],
     ) -> None:
         self._node = node
         self._finished = finished
@@ -68,7 +69,7 @@ class UnitRun:
             )
         finally:
             directories.remove_scratch()
-        self._keep(result)
+        self._keep(result, directories.shared)
         if not protocol_dags.is_ok(result):
             raise UnitFailed(protocol_dags.unit_traceback(result).exception)
         return result

@@ -25,8 +25,8 @@ class Workspace:
     """Where a Task's units write.
 
     Units of one ProtocolDAG read each other's files by absolute path, and an attempt that takes up the results of an
-    earlier one reads that one's files. So `shared` is named after the Task and a random id kept in the checkpoint:
-    where the directory of that id is, its files are.
+    earlier one reads that one's files. So `shared` is named after the Task and a random id kept in the checkpoint,
+    and nobody else's text has that id: where it stands, a path into the directory is meant.
 
     Attributes
     ----------
@@ -56,7 +56,8 @@ class Workspace:
         """The workspace of a checkpoint; whether its files are here, `exists` tells."""
         run = f"{n}-{uuid.uuid4().hex[:12]}"
         scratch = (scratch_basedir / f"{task_key}-{run}").absolute()
-        return cls((shared_basedir / task_key).absolute(), shared_id, scratch, run)
+        # without links, so that a path that a unit has resolved begins as the others do
+        return cls((shared_basedir / task_key).resolve(), shared_id, scratch, run)
 
     @property
     def shared(self) -> Path:

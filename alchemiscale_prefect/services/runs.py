@@ -87,7 +87,7 @@ def begin(database: Database, principal: Principal, run: Run, body: wire.Begin, 
             if known is None
             else wire.Checkpoint(
                 shared_id=known[0].shared_id,
-                units=[wire.StoredUnit(key=unit.key, unit_key=unit.unit_key, ok=unit.ok) for unit in known[1]],
+                units=[_stored_unit(unit) for unit in known[1]],
             ),
             lease_seconds=lease.total_seconds(),
         )
@@ -129,8 +129,43 @@ def store_unit(
         held = _hold(connection, run)
         if checkpoints.read(connection, held.task_id) is None:
             raise InvalidInput("store the ProtocolDAG before its unit results", field="unit_result")
-        record = UnitRecord(unit.key, unit.unit_key, unit.ok, location)
+        record = UnitRecord(unit.key, unit.unit_key, unit.ok, location, unit.directory)
         checkpoints.add_unit(connection, held.task_id, run.n, record, len(data))
+
+
+def store_files(
+    database: Database,
+    store: ObjectStore,
+    principal: Principal,
+    run: Run,
+    key: str,
+    part: int,
+    query: wire.StoreFiles,
+    data: bytes,
+) -> None:
+    """Keep a part of the files that a unit left in the shared directory, for an attempt on a host that has them not.
+
+    Parts come in order; one may come again.
+    """
+    principal.require(run.task.scope, Permission.write)
+    with database.transaction() as connection:
+        unit = _unit(connection, run, key)
+    if part > unit.file_parts:
+        raise InvalidInput(f"part {part} of the files of {key} comes before part {unit.file_parts}", field="part")
+    store.put(unit.part_location(part), data)
+    with database.transaction() as connection:
+        held = _hold(connection, run)
+        checkpoints.add_part(connection, held.task_id, key, part, last=query.last, relocatable=query.relocatable)
+
+
+def fetch_files(database: Database, store: ObjectStore, principal: Principal, run: Run, key: str, part: int) -> bytes:
+    """A part of the files of a unit of the checkpoint; `NotFound` if it has no such."""
+    principal.require(run.task.scope)
+    with database.transaction() as connection:
+        unit = _unit(connection, run, key)
+    if part >= unit.file_parts:
+        raise NotFound(f"the checkpoint of {run.task} has no part {part} of the files of {key}")
+    return store.get(unit.part_location(part))
 
 
 def fetch_dag(database: Database, store: ObjectStore, principal: Principal, run: Run) -> bytes:
@@ -147,11 +182,8 @@ def fetch_unit(database: Database, store: ObjectStore, principal: Principal, run
     """A unit result of the checkpoint; `NotFound` if it has no such."""
     principal.require(run.task.scope)
     with database.transaction() as connection:
-        known = checkpoints.read(connection, _hold(connection, run).task_id)
-    for unit in known[1] if known else ():
-        if unit.key == key:
-            return store.get(unit.location)
-    raise NotFound(f"the checkpoint of {run.task} has no unit result {key}")
+        unit = _unit(connection, run, key)
+    return store.get(unit.location)
 
 
 def fetch_extends(database: Database, store: ObjectStore, principal: Principal, run: Run) -> StoredResult:
@@ -280,6 +312,24 @@ def _hold(connection: Connection, run: Run, states: tuple[AttemptState, ...] = (
     if held is None or held.scope != run.task.scope or held.state not in states:
         raise _void(run)
     return held
+
+
+def _unit(connection: Connection, run: Run, key: str) -> UnitRecord:
+    unit = checkpoints.read_unit(connection, _hold(connection, run).task_id, key)
+    if unit is None:
+        raise NotFound(f"the checkpoint of {run.task} has no unit result {key}")
+    return unit
+
+
+def _stored_unit(unit: UnitRecord) -> wire.StoredUnit:
+    complete = unit.files_complete
+    return wire.StoredUnit(
+        key=unit.key,
+        unit_key=unit.unit_key,
+        ok=unit.ok,
+        directory=unit.directory,
+        files=wire.StoredFiles(parts=unit.file_parts, relocatable=unit.files_relocatable) if complete else None,
+    )
 
 
 def _require_held(database: Database, run: Run, states: tuple[AttemptState, ...] = (AttemptState.running,)) -> _Placed:

@@ -5,6 +5,9 @@ from pydantic import BaseModel, Field
 from alchemiscale_prefect.wire.fields import StorableText
 
 MAX_UNITS = 2**31 - 1
+MAX_PARTS = 100_000
+PART_BYTES = 16 * 1024**2
+"""How large a run makes the parts of an archive: this much of it is in memory at once, there and in the API."""
 
 LEASE_OWNER = "alchemiscale-lease-owner"
 """Header that carries the lease owner, ``<flow run id>/<run count>/<process>``, with every write of an attempt."""
@@ -18,18 +21,44 @@ class Begin(BaseModel):
     host: str = Field(min_length=1, max_length=255)
 
 
+class StoredFiles(BaseModel):
+    """The files that a unit left in its shared directory, kept whole: an archive in so many parts.
+
+    Attributes
+    ----------
+    parts
+        Fetched by ``files``, from 0.
+    relocatable
+        Whether no file names the shared directory, so that they may lie at another path than they did.
+    """
+
+    parts: int
+    relocatable: bool
+
+
 class StoredUnit(BaseModel):
-    """A unit result of an earlier attempt, to be taken up."""
+    """A unit result of an earlier attempt, to be taken up.
+
+    Attributes
+    ----------
+    directory
+        The shared directory of the try, an absolute path on the host that it ran on.
+    files
+        ``None`` where the files are nowhere but there.
+    """
 
     key: str
     unit_key: str
     ok: bool
+    directory: str | None = None
+    files: StoredFiles | None = None
 
 
 class Checkpoint(BaseModel):
     """What earlier attempts left: the ProtocolDAG (fetched by ``dag``) and the unit results (by ``units``).
 
-    `shared_id` names the shared directory that the unit results' paths point into.
+    `shared_id` names the shared directory that the unit results' paths point into. Files that were left there are
+    fetched by ``files``.
     """
 
     shared_id: str
@@ -79,6 +108,14 @@ class StoreUnit(BaseModel):
 
     unit_key: str = Field(min_length=1, max_length=300)
     ok: bool
+    directory: StorableText | None = Field(default=None, max_length=4096)
+
+
+class StoreFiles(BaseModel):
+    """Query of ``PUT files``: whether that was the last part, and then whether the files may lie elsewhere."""
+
+    last: bool = False
+    relocatable: bool = False
 
 
 class StoreResult(BaseModel):

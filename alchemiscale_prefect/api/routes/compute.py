@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Header, Query, Response
+from fastapi import APIRouter, Depends, Header, Path, Query, Response
 
 from alchemiscale_prefect.api.auth import ComputeDatabase, ComputePrincipal
 from alchemiscale_prefect.api.body import Bytes, documented, json_body
@@ -29,6 +29,7 @@ def current_run(task: str, n: int, owner: Annotated[str, Header(alias=wire.LEASE
 
 
 CurrentRun = Annotated[Run, Depends(current_run)]
+Part = Annotated[int, Path(ge=0, le=wire.MAX_PARTS)]
 
 
 @router.post(paths.COMPUTE_BEGIN, openapi_extra=documented(wire.Begin))
@@ -87,7 +88,7 @@ def store_unit(
     data: Bytes,
 ) -> None:
     """Keep a unit result."""
-    unit = wire.StoredUnit(key=unit_result, unit_key=query.unit_key, ok=query.ok)
+    unit = wire.StoredUnit(key=unit_result, unit_key=query.unit_key, ok=query.ok, directory=query.directory)
     runs.store_unit(database, system.objects, principal, run, unit, data)
 
 
@@ -97,6 +98,34 @@ def fetch_unit(
 ) -> Response:
     """A unit result of the checkpoint."""
     return _bytes(runs.fetch_unit(database, system.objects, principal, run, unit_result))
+
+
+@router.put(paths.COMPUTE_UNIT_FILES, status_code=_NO_CONTENT, openapi_extra=_TAKEN)
+def store_files(
+    database: ComputeDatabase,
+    system: CurrentSystem,
+    principal: ComputePrincipal,
+    run: CurrentRun,
+    unit_result: str,
+    part: Part,
+    query: Annotated[wire.StoreFiles, Query()],
+    data: Bytes,
+) -> None:
+    """Keep a part of the files that a unit left in the shared directory."""
+    runs.store_files(database, system.objects, principal, run, unit_result, part, query, data)
+
+
+@router.get(paths.COMPUTE_UNIT_FILES, response_class=Response, responses=_GIVEN)
+def fetch_files(
+    database: ComputeDatabase,
+    system: CurrentSystem,
+    principal: ComputePrincipal,
+    run: CurrentRun,
+    unit_result: str,
+    part: Part,
+) -> Response:
+    """A part of the files of a unit."""
+    return _bytes(runs.fetch_files(database, system.objects, principal, run, unit_result, part))
 
 
 @router.get(paths.COMPUTE_EXTENDS, response_class=Response, responses=_GIVEN)

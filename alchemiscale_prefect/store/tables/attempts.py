@@ -76,5 +76,9 @@ unit_result = Table(
     Column("ok", Boolean, nullable=False),
     Column("location", Text, nullable=False),
     Column("size", BigInteger, nullable=False, comment="bytes"),
+    Column("directory", Text, nullable=True, comment="what the try had of the shared directory; a path on its host"),
+    Column("file_parts", Integer, nullable=False, server_default=text("0"), comment="stored of the files in it"),
+    Column("files_complete", Boolean, nullable=False, server_default=text("false")),
+    Column("files_relocatable", Boolean, nullable=False, server_default=text("false")),
     created_at(),
 )

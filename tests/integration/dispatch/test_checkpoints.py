@@ -4,10 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from alchemiscale_prefect.domain.errors import (
-    InvalidInput,
-    NotFound,
-)
+from alchemiscale_prefect.domain.errors import AttemptVoid, InvalidInput, NotFound
 from alchemiscale_prefect.services import tasks
 from alchemiscale_prefect.store.queries import results
 from alchemiscale_prefect.wire import compute as wire
@@ -16,6 +13,12 @@ from tests.integration.dispatch.world import PDR_KEY, FlowRun, Net, World
 
 def _files(folder: Path) -> dict[str, bytes]:
     return {str(path): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def _checkpoint(run: FlowRun) -> wire.Checkpoint:
+    checkpoint = run.begin().checkpoint
+    assert checkpoint is not None
+    return checkpoint
 
 
 # --- checkpoints -----------------------------------------------------------------------------------------------------
@@ -77,7 +80,39 @@ def test_a_unit_result_with_a_forged_key_is_refused(run: FlowRun, tmp_path: Path
     assert _files(tmp_path) == files
 
 
+def test_files_are_offered_once_they_are_whole(world: World, run: FlowRun, tmp_path: Path) -> None:
+    run.store_files(b"first")
+    unit = _checkpoint(run).units[0]
+    assert (unit.directory, unit.files) == ("/shared/1", None)
+    with pytest.raises(NotFound):
+        run.fetch_files(part=1)
+    run.store_files(b"second", part=1, last=True, relocatable=True)
+    rows, files = world.content(), _files(tmp_path)
+    run.store_files(b"first")  # a copy of the request that comes late
+    assert (world.content(), _files(tmp_path)) == (rows, files)
+
+    run.release()
+    (second,) = world.started()
+    assert _checkpoint(second).units[0].files == wire.StoredFiles(parts=2, relocatable=True)
+    assert [second.fetch_files(part=part) for part in range(2)] == [b"first", b"second"]
+    with pytest.raises(AttemptVoid):
+        run.store_files(b"late", part=2, last=True)
+    assert _checkpoint(second).units[0].files == wire.StoredFiles(parts=2, relocatable=True)
+
+
+def test_files_without_a_unit_result_or_out_of_order_are_refused(run: FlowRun, tmp_path: Path) -> None:
+    files = _files(tmp_path)
+    with pytest.raises(NotFound):
+        run.store_files(b"", "ProtocolUnitResult-9")
+    with pytest.raises(InvalidInput) as refused:
+        run.store_files(b"second", part=1)
+    assert refused.value.field == "part"
+    assert _files(tmp_path) == files
+
+
 def test_nothing_is_left_of_the_checkpoint_of_a_finished_task(world: World, run: FlowRun, tmp_path: Path) -> None:
+    run.store_files(b"first")
+    run.store_files(b"second", part=1, last=True)
     run.complete()
     assert world.rows("select 1 from checkpoint") == []
     assert world.rows("select 1 from unit_result") == []

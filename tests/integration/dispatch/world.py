@@ -245,7 +245,7 @@ class FlowRun:
         runs.store_dag(self.world.database, self.world.store, self.world.compute, self.run, shared_id, data)
 
     def store_unit(self, key: str = "ProtocolUnitResult-1", unit: str = "ProtocolUnit-1", ok: bool = True) -> None:
-        stored = wire.StoredUnit(key=key, unit_key=unit, ok=ok)
+        stored = wire.StoredUnit(key=key, unit_key=unit, ok=ok, directory="/shared/1")
         runs.store_unit(self.world.database, self.world.store, self.world.compute, self.run, stored, key.encode())
 
     def fetch_dag(self) -> bytes:
@@ -253,6 +253,21 @@ class FlowRun:
 
     def fetch_unit(self, key: str = "ProtocolUnitResult-1") -> bytes:
         return runs.fetch_unit(self.world.database, self.world.store, self.world.compute, self.run, key)
+
+    def store_files(
+        self,
+        data: bytes,
+        key: str = "ProtocolUnitResult-1",
+        part: int = 0,
+        *,
+        last: bool = False,
+        relocatable: bool = False,
+    ) -> None:
+        query = wire.StoreFiles(last=last, relocatable=relocatable)
+        runs.store_files(self.world.database, self.world.store, self.world.compute, self.run, key, part, query, data)
+
+    def fetch_files(self, key: str = "ProtocolUnitResult-1", part: int = 0) -> bytes:
+        return runs.fetch_files(self.world.database, self.world.store, self.world.compute, self.run, key, part)
 
     def fetch_extends(self) -> bytes:
         return runs.fetch_extends(self.world.database, self.world.store, self.world.compute, self.run).data

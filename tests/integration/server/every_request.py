@@ -55,6 +55,7 @@ _RUN = {
     "host": "here",
     "unit_result": "ProtocolUnitResult-1",
     "unit_key": "ProtocolUnit-1",
+    "part": 0,
     "shared_id": "shared",
     "key": "ProtocolDAGResult-1",
     "ok": False,
@@ -124,7 +125,7 @@ def make_home(database: Database, objects: LocalObjectStore, scope: Scope) -> Ho
         if identity_id is None:
             identity_id = identities.find(connection, "user", f"{GRANTEE}_of_{scope.org}").id
         grants.give(connection, identity_id, {str(scope): Permission.read.value})
-    for kind in ("result", "dag", "unit"):
+    for kind in ("result", "dag", "unit", "unit.files-0"):
         objects.put(f"{scope}/{kind}", f"bytes of {scope}".encode())
     values = {
         "network": str(network),
@@ -163,8 +164,8 @@ def _run(connection: Any, ids: Sequence[int], network: str, scope: str) -> None:
             values (:complete, 1, 'pool', 'complete', '[]', now(), now()),
                    (:failed, 1, 'pool', 'error', '[]', now(), now());
         insert into checkpoint (task_id, dag_location, shared_id) values (:running, :scope || '/dag', 'shared');
-        insert into unit_result (task_id, key, unit_key, attempt, ok, location, size)
-            values (:running, 'ProtocolUnitResult-1', 'ProtocolUnit-1', 1, true, :scope || '/unit', 1);
+        insert into unit_result (task_id, key, unit_key, attempt, ok, location, size, file_parts)
+            values (:running, 'ProtocolUnitResult-1', 'ProtocolUnit-1', 1, true, :scope || '/unit', 1, 1);
         insert into result (key, scope_id, transformation_id, task_id, attempt, ok, protocol_dag_result_key, location,
                             size, estimate, tracebacks, creator)
             select 'ProtocolDAGResultRef-' || replace(cast(gen_random_uuid() as text), '-', ''), scope_id,
