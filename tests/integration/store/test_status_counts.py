@@ -197,3 +197,30 @@ def test_the_migration_counts_what_is_there(empty_database):
         assert status_counts.differences(connection) == []
         counts = connection.execute(text("select waiting, error, complete from task_count")).tuples().all()
     assert counts == [(2, 1, 0)]
+
+
+def test_planned_for_one_row_of_an_empty_table_it_reads_no_more_for_thousands(database, network):
+    """Each session plans the functions once; a sequential scan for each Transformation would be quadratic."""
+    with database.transaction() as connection:
+        _run(
+            connection,
+            "with o as (insert into gufe_object "
+            "(scope_id, key, qualname, module, content, digest, refers_to, gufe_version) "
+            "select scope_id, 'T-' || n, 'T', 'm', '', '', '{}', '1' from network, generate_series(1, 2000) n "
+            "returning id) "
+            "insert into transformation select o.id, t.scope_id, t.state_a_id, t.state_b_id, t.protocol_id, false "
+            "from o, (select * from transformation limit 1) t",
+        )
+        _insert(connection, 1)
+        for _ in range(2):
+            _run(
+                connection,
+                "insert into task (key, scope_id, transformation_id) "
+                "select 'Task-' || gen_random_uuid(), scope_id, id from transformation",
+            )
+        _run(connection, "update task set status = 'error'")
+        read = connection.execute(
+            text("select seq_tup_read, idx_tup_fetch from pg_stat_xact_user_tables where relname = 'task_count'")
+        ).one()
+    assert read.seq_tup_read == 0
+    assert read.idx_tup_fetch < 50_000
