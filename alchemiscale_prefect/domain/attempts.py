@@ -100,6 +100,23 @@ class RunState(StrEnum):
     missing = "missing"
 
 
+@dataclass(frozen=True, slots=True)
+class Capacity:
+    """What the orchestrator has room for in the work pool of the attempts.
+
+    Attributes
+    ----------
+    slots
+        How many of them may run at once: the limits of the pool and of its queue, less what others run there. ``None``
+        without a limit.
+    paused
+        Whether nothing is started there at all.
+    """
+
+    slots: int | None = None
+    paused: bool = False
+
+
 class Launcher(Protocol):
     """Starts and cancels the flow runs of attempts."""
 
@@ -113,4 +130,8 @@ class Launcher(Protocol):
 
     def states(self, flow_run_ids: Collection[UUID]) -> Mapping[UUID, RunState]:
         """The state of each flow run asked for."""
+        ...
+
+    def capacity(self) -> Capacity:
+        """What there is room for, as of a few seconds ago at most."""
         ...

@@ -9,7 +9,8 @@ from uuid import UUID
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.objects import StateType
 
-from alchemiscale_prefect.domain.attempts import AttemptId, Launch, Launched, RunState
+from alchemiscale_prefect.domain.attempts import AttemptId, Capacity, Launch, Launched, RunState
+from alchemiscale_prefect.orchestration.capacity import read_capacity
 
 _OVER = (RunState.ended, RunState.missing)
 
@@ -22,6 +23,9 @@ LOOK_UP_SIZE = 50
 
 # seconds before each try of a creation: a Prefect server on SQLite refuses some whenever its own services write
 PAUSES = (0.0, 0.5, 1.5)
+
+# a capacity is good for so long: a burst of passes asks Prefect once
+CAPACITY_SECONDS = 5.0
 
 _STATES = {
     StateType.SCHEDULED: RunState.scheduled,
@@ -51,6 +55,7 @@ class PrefectLauncher:
         self.deployment = deployment
         self._client = client
         self._own: SyncPrefectClient | None = None
+        self._capacity: tuple[float, Capacity] | None = None
 
     @property
     def client(self) -> SyncPrefectClient:
@@ -122,6 +127,13 @@ class PrefectLauncher:
             for run in runs:
                 found[UUID(run["id"])] = _STATES[StateType(run["state_type"])]
         return found
+
+    def capacity(self) -> Capacity:
+        """What the deployment's work pool and queue have room for, as of `CAPACITY_SECONDS` ago at most."""
+        now = time.monotonic()
+        if self._capacity is None or now - self._capacity[0] > CAPACITY_SECONDS:
+            self._capacity = (now, read_capacity(self.client, self.deployment))
+        return self._capacity[1]
 
     def _create(self, deployment_id: UUID, batch: Sequence[Launch]) -> Iterator[Launched]:
         answer = self._post(

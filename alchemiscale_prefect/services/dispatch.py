@@ -9,10 +9,11 @@ from datetime import timedelta
 
 import structlog
 
-from alchemiscale_prefect.domain.attempts import Launch, Launched, Launcher, RunState
+from alchemiscale_prefect.domain.attempts import Capacity, Launch, Launched, Launcher, RunState
 from alchemiscale_prefect.store import queue
 from alchemiscale_prefect.store.database import Database
 from alchemiscale_prefect.store.queries import attempts
+from alchemiscale_prefect.store.queries import dispatch as queries
 from alchemiscale_prefect.store.queries.attempts import NotBegun
 
 log = structlog.get_logger(__name__)
@@ -22,6 +23,8 @@ LAUNCH_GRACE = timedelta(seconds=15)
 # how long a flow run may be silent before Prefect is asked what became of it
 ASK_AFTER = timedelta(seconds=30)
 BATCH = 200
+
+UNLIMITED = Capacity()
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +36,8 @@ class Pool:
     name
         The Prefect work pool.
     buffer
-        Flow runs kept waiting for a worker. Small, so that weights and priorities steer until the last moment.
+        Flow runs kept waiting for a worker, beyond those that the work pool's limits leave room for. Small, so that
+        weights and priorities steer until the last moment.
     max_in_flight
         Flow runs waiting and running together.
     start_timeout
@@ -61,24 +65,41 @@ class Pass:
 
 
 def dispatch(database: Database, launcher: Launcher, pool: Pool) -> Pass:
-    """One pass: give up what is lost, stop what nobody wants, launch what is claimed, claim what fits."""
-    lost = give_up_expired(database, pool) + give_up_never_begun(database, launcher, pool)
-    cancelled = stop_unwanted(database, launcher, pool)
-    again = _launch(database, launcher, _unlaunched(database, pool))
-    fresh = _launch(database, launcher, claim(database, pool))
-    launched = [*again, *fresh]
+    """One pass: give up what is lost, stop what nobody wants, launch what is claimed, claim what fits.
+
+    One statement when there is nothing to do, and no question to the orchestrator.
+    """
+    with database.transaction() as connection:
+        due = queries.due(connection, pool.name, ask_after=ASK_AFTER, launch_grace=LAUNCH_GRACE)
+    lost = give_up_expired(database, pool) if due.expired else 0
+    if due.not_begun:
+        lost += give_up_never_begun(database, launcher, pool)
+    cancelled = stop_unwanted(database, launcher, pool) if due.unsettled or lost else 0
+    launched = _fill(database, launcher, pool) if due.queued or due.unlaunched or lost else []
     failed = sum(item.flow_run_id is None for item in launched)
     return Pass(len(launched) - failed, failed, lost, cancelled)
 
 
-def claim(database: Database, pool: Pool) -> tuple[Launch, ...]:
-    """Take Tasks off the queue for the pool's free slots, each with a committed attempt."""
+def claim(database: Database, pool: Pool, capacity: Capacity = UNLIMITED) -> tuple[Launch, ...]:
+    """Take Tasks off the queue for the pool's free slots and its buffer, each with a committed attempt."""
     with database.transaction() as connection:
         if not queue.try_lock_pool(connection, pool.name):
             return ()
         load = queue.load(connection, pool.name)
-        room = min(pool.buffer - load.dispatched, pool.max_in_flight - load.in_flight)
+        if capacity.slots is None:
+            ready = pool.buffer - load.dispatched
+        else:
+            ready = capacity.slots + pool.buffer - load.in_flight
+        room = min(ready, pool.max_in_flight - load.in_flight)
         return queue.claim(connection, pool.name, max(room, 0))
+
+
+def _fill(database: Database, launcher: Launcher, pool: Pool) -> list[Launched]:
+    capacity = launcher.capacity()
+    if capacity.paused:
+        return []
+    again = _launch(database, launcher, _unlaunched(database, pool))
+    return [*again, *_launch(database, launcher, claim(database, pool, capacity))]
 
 
 def give_up_expired(database: Database, pool: Pool) -> int:

@@ -17,8 +17,9 @@ from prefect.exceptions import ObjectNotFound
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.states import Completed, Crashed, Pending, Running, State
 
-from alchemiscale_prefect.domain.attempts import AttemptId, Launch, RunState
+from alchemiscale_prefect.domain.attempts import AttemptId, Capacity, Launch, RunState
 from alchemiscale_prefect.domain.checks import CheckStatus
+from alchemiscale_prefect.orchestration import launcher as launcher_module
 from alchemiscale_prefect.orchestration.checks import check_prefect
 from alchemiscale_prefect.orchestration.deployments import deploy_run_task, ensure_process_pool
 from alchemiscale_prefect.orchestration.launcher import LOOK_UP_SIZE, PrefectLauncher
@@ -258,6 +259,67 @@ def test_a_deployment_made_anew_is_found(client: SyncPrefectClient, launcher: Pr
 def test_a_deployment_that_is_not_there_is_an_error_and_nothing_is_made(client: SyncPrefectClient) -> None:
     with pytest.raises(ObjectNotFound):
         PrefectLauncher("run-task/nowhere", client).launch(_launches(1))
+
+
+def test_capacity_is_what_the_limits_leave_and_a_paused_pool_or_queue_has_none(
+    prefect_api_url: str, client: SyncPrefectClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(launcher_module, "CAPACITY_SECONDS", -1.0)
+    ensure_process_pool(client, "limited")
+    with temporary_settings({PREFECT_API_URL: prefect_api_url}):
+        ours = PrefectLauncher(deploy_run_task(client, "limited", working_directory=Path("/tmp")))
+        others = PrefectLauncher(_deploy_other(client, "limited"))
+        queue = client.read_deployment_by_name(ours.deployment).work_queue_id
+        assert queue is not None
+        assert ours.capacity() == Capacity()
+        client.update_work_pool("limited", WorkPoolUpdate(concurrency_limit=5))
+        assert ours.capacity() == Capacity(slots=5)
+        # what runs and is about to counts when it is of others; what is only scheduled does not
+        for states in ((), (Pending(),), (Pending(), Running()), (Pending(), Running(), Completed())):
+            _move(client, _launch_one(ours), *states)
+            _move(client, _launch_one(others), *states)
+        assert ours.capacity() == Capacity(slots=3)
+        _update_queue(client, queue, concurrency_limit=3)
+        assert ours.capacity() == Capacity(slots=1)
+        client.update_work_pool("limited", WorkPoolUpdate(concurrency_limit=2))
+        assert ours.capacity() == Capacity(slots=0)
+        _update_queue(client, queue, is_paused=True)
+        assert ours.capacity().paused
+        _update_queue(client, queue, is_paused=False)
+        assert not ours.capacity().paused
+        client.update_work_pool("limited", WorkPoolUpdate(is_paused=True))
+        assert ours.capacity().paused
+        # a limit of none at all is as good as a pause
+        client.update_work_pool("limited", WorkPoolUpdate(is_paused=False, concurrency_limit=0))
+        assert ours.capacity().paused
+        ours.close()
+        others.close()
+
+
+def _deploy_other(client: SyncPrefectClient, work_pool: str) -> str:
+    """Another deployment on the work pool, as an operator may have there."""
+    flow_id = client.create_flow_from_name("other")
+    client.create_deployment(flow_id=flow_id, name="other", work_pool_name=work_pool, entrypoint="other.other")
+    return "other/other"
+
+
+def _update_queue(client: SyncPrefectClient, queue: uuid.UUID, **changes: object) -> None:
+    client.request("PATCH", "/work_queues/{id}", path_params={"id": queue}, json=changes).raise_for_status()
+
+
+def test_prefect_is_asked_for_its_capacity_once_in_a_while(
+    launcher: PrefectLauncher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def read(_client: SyncPrefectClient, deployment: str) -> Capacity:
+        asked.append(deployment)
+        return Capacity(slots=len(asked))
+
+    monkeypatch.setattr(launcher_module, "read_capacity", read)
+    assert [launcher.capacity() for _ in range(3)] == [Capacity(slots=1)] * 3
+    monkeypatch.setattr(launcher_module, "CAPACITY_SECONDS", -1.0)
+    assert launcher.capacity() == Capacity(slots=2)
 
 
 def test_a_life_of_a_task_with_the_real_orchestrator(

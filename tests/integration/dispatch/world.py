@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from alchemiscale_prefect.domain.access import IdentityKind, Principal
-from alchemiscale_prefect.domain.attempts import AttemptId, Launch, Launched, RunState
+from alchemiscale_prefect.domain.attempts import AttemptId, Capacity, Launch, Launched, RunState
 from alchemiscale_prefect.domain.keys import ScopedKey
 from alchemiscale_prefect.domain.scopes import Scope
 from alchemiscale_prefect.domain.tasks import TaskStatus
@@ -304,6 +304,8 @@ class MemoryLauncher:
         Tasks for which it makes no flow run.
     fail_before, fail_after
         Raise before, or after, the flow runs of the next launch are made.
+    free
+        What there is room for; ``None`` raises.
     """
 
     launched: list[Launch] = field(default_factory=list)
@@ -314,6 +316,7 @@ class MemoryLauncher:
     fail_before: bool = False
     fail_after: bool = False
     deaf: bool = False
+    free: Capacity | None = field(default_factory=Capacity)
 
     def launch(self, launches: Sequence[Launch]) -> tuple[Launched, ...]:
         if self.fail_before:
@@ -341,6 +344,11 @@ class MemoryLauncher:
 
     def states(self, flow_run_ids: Collection[uuid.UUID]) -> Mapping[uuid.UUID, RunState]:
         return {flow_run: self.state.get(flow_run, RunState.missing) for flow_run in flow_run_ids}
+
+    def capacity(self) -> Capacity:
+        if self.free is None:
+            raise ConnectionError("the orchestrator is out of reach")
+        return self.free
 
     def of(self, attempt: AttemptId) -> uuid.UUID:
         """The flow run of an attempt."""

@@ -1,0 +1,54 @@
+"""What there is to do for a pool's dispatcher, in one statement: an idle one asks nothing else."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from sqlalchemy import Connection, text
+
+# the last probe is the claim's, see store.queue
+_DUE = text(
+    """
+    select
+        exists (select 1 from attempt where state = 'running' and lease_expires_at < now()) as expired,
+        exists (select 1 from attempt where pool = :pool and state = 'dispatched'
+                and flow_run_id is not null and launched_at < now() - :ask_after) as not_begun,
+        exists (select 1 from attempt where pool = :pool and state in ('cancelled', 'lost')
+                and flow_run_id is not null and not flow_run_settled) as unsettled,
+        exists (select 1 from attempt where pool = :pool and state = 'dispatched'
+                and flow_run_id is null and created_at < now() - :launch_grace) as unlaunched,
+        exists (select 1 from (select id from network where weight > 0 offset 0) n
+                where exists (select 1 from action q where q.network_id = n.id and q.queued
+                              order by q.priority, q.draw limit 1 offset 0)) as queued
+    """
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """What waits for a dispatcher.
+
+    Attributes
+    ----------
+    expired
+        Leases that ran out, of any pool.
+    not_begun
+        Flow runs that were made so long ago that Prefect is to be asked about them.
+    unsettled
+        Flow runs that Prefect is to stop.
+    unlaunched
+        Claims that got no flow run.
+    queued
+        Tasks that may be claimed.
+    """
+
+    expired: bool
+    not_begun: bool
+    unsettled: bool
+    unlaunched: bool
+    queued: bool
+
+
+def due(connection: Connection, pool: str, *, ask_after: timedelta, launch_grace: timedelta) -> Due:
+    """What there is to do for `pool` now."""
+    parameters = {"pool": pool, "ask_after": ask_after, "launch_grace": launch_grace}
+    return Due(**connection.execute(_DUE, parameters).one()._mapping)
