@@ -1,7 +1,8 @@
 """What a compute flow run may do with its attempt: begin, checkpoint, heartbeat, finish.
 
 The lease in Postgres is the authority. Every write names the attempt and its lease owner; a run whose attempt was
-cancelled, lost or superseded is refused with `AttemptVoid`, and bytes it had stored before are orphans.
+cancelled, given back or superseded is refused with `AttemptVoid`, and bytes it had stored before are orphans. One whose
+lease ran out has it back as soon as it says anything, if no later attempt has begun: work is not thrown away.
 """
 
 import re
@@ -19,7 +20,7 @@ from alchemiscale_prefect.services import restarts
 from alchemiscale_prefect.services.results import StoredResult
 from alchemiscale_prefect.store.database import Connection, Database
 from alchemiscale_prefect.store.objects.port import ObjectStore
-from alchemiscale_prefect.store.queries import attempts, checkpoints, objects, results
+from alchemiscale_prefect.store.queries import attempts, checkpoints, losses, objects, results
 from alchemiscale_prefect.store.queries.attempts import HeldAttempt
 from alchemiscale_prefect.store.queries.checkpoints import UnitRecord
 from alchemiscale_prefect.wire import compute as wire
@@ -27,6 +28,8 @@ from alchemiscale_prefect.wire import compute as wire
 _RESULT_KEY = re.compile(r"[A-Za-z0-9_.]+-[A-Za-z0-9]+")
 # finishing may be said again
 _FINISHING = (AttemptState.running, AttemptState.complete, AttemptState.error)
+# of a lease that a run has back; its next heartbeat renews it
+_REGAINED = timedelta(seconds=30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +100,11 @@ def heartbeat(database: Database, principal: Principal, run: Run, body: wire.Hea
     """Renew the lease; `AttemptVoid` if it is no longer the run's, which then must stop."""
     principal.require(run.task.scope, Permission.write)
     with database.transaction() as connection:
-        if not attempts.renew(connection, run.task, run.n, run.owner, lease, body.units_done, body.units_total):
-            raise _void(run)
+        units = (body.units_done, body.units_total)
+        if attempts.renew(connection, run.task, run.n, run.owner, lease, *units):
+            return
+        _hold_late(connection, run, (AttemptState.running,))
+        attempts.renew(connection, run.task, run.n, run.owner, lease, *units)
 
 
 def store_dag(
@@ -202,7 +208,7 @@ def store_result(
 ) -> None:
     """Keep the bytes of a ProtocolDAGResult; `finish` makes them count."""
     principal.require(run.task.scope, Permission.write)
-    location = _result_location(_require_held(database, run), key, ok)
+    location = _result_location(_require_held(database, run, unwanted_too=True), key, ok)
     store.put(location, data)
 
 
@@ -224,7 +230,7 @@ def finish(database: Database, store: ObjectStore, principal: Principal, run: Ru
     matches = None if body.ok or body.result is None else restarts.look_ahead(database, run.task, texts)
     stale: list[str] = []
     with database.transaction() as connection:
-        held = _hold(connection, run, _FINISHING)
+        held = _hold_late(connection, run, _FINISHING, unwanted_too=True)
         if held.state != AttemptState.running:
             stored = attempts.result_of(connection, held)
             return _finished(run, held.state == AttemptState.complete, None if stored is None else stored[0])
@@ -256,7 +262,9 @@ def _stored_size(database: Database, store: ObjectStore, run: Run, body: wire.Fi
     # outside of the transaction that finishes: nobody waits for a Task's lock while the object store answers
     if body.result is None:
         return None
-    return store.size(_result_location(_require_held(database, run, _FINISHING), body.result, body.ok))
+    return store.size(
+        _result_location(_require_held(database, run, _FINISHING, unwanted_too=True), body.result, body.ok)
+    )
 
 
 def _record_result(
@@ -332,10 +340,26 @@ def _stored_unit(unit: UnitRecord) -> wire.StoredUnit:
     )
 
 
-def _require_held(database: Database, run: Run, states: tuple[AttemptState, ...] = (AttemptState.running,)) -> _Placed:
+def _hold_late(
+    connection: Connection, run: Run, states: tuple[AttemptState, ...], *, unwanted_too: bool = False
+) -> HeldAttempt:
+    """`_hold`, for what is worth having from a run that was given up for lost too."""
+    held = attempts.hold(connection, run.attempt, run.owner)
+    if held is not None and held.scope == run.task.scope and held.state == AttemptState.lost:
+        losses.regain(connection, held.task_id, held.n, _REGAINED, unwanted_too=unwanted_too)
+    return _hold(connection, run, states)
+
+
+def _require_held(
+    database: Database,
+    run: Run,
+    states: tuple[AttemptState, ...] = (AttemptState.running,),
+    *,
+    unwanted_too: bool = False,
+) -> _Placed:
     # before the bytes are stored: a fenced writer leaves as little as can be
     with database.transaction() as connection:
-        return _Placed.of(connection, _hold(connection, run, states))
+        return _Placed.of(connection, _hold_late(connection, run, states, unwanted_too=unwanted_too))
 
 
 def _flow_run_id(body: wire.Begin) -> uuid.UUID:

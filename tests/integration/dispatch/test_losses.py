@@ -10,7 +10,7 @@ from alchemiscale_prefect.domain.errors import AttemptVoid
 from alchemiscale_prefect.services import dispatch
 from alchemiscale_prefect.services.dispatch import ASK_AFTER, Pass
 from alchemiscale_prefect.store.queries import attempts
-from tests.integration.dispatch.world import MemoryLauncher, Net, World, pool
+from tests.integration.dispatch.world import FlowRun, MemoryLauncher, Net, World, pool
 
 SILENT = ASK_AFTER.total_seconds() + 1
 
@@ -119,10 +119,12 @@ def test_an_expired_lease_is_a_loss_and_the_task_runs_again(world: World, launch
     assert launcher.cancelled == [run.flow_run], "whoever still runs it is to stop"
     assert world.attempts(key) == [(1, "lost"), (2, "dispatched")]
     assert world.status(key) == "waiting"
-    with pytest.raises(AttemptVoid):
-        run.heartbeat()
     second = world.run(launcher.launched[-1].attempt, launcher.of(launcher.launched[-1].attempt))
     second.begin()
+    with pytest.raises(AttemptVoid):
+        run.heartbeat()
+    with pytest.raises(AttemptVoid):
+        run.complete()
     second.complete()
     assert world.status(key) == "complete"
 
@@ -145,6 +147,78 @@ def test_a_finish_after_the_lease_ran_out_counts_unless_it_was_given_up(world: W
     world.age(500)
     assert run.complete().status == "complete"
     assert world.status(key) == "complete"
+
+
+def _lost(world: World, max_losses: int = 5) -> FlowRun:
+    """A run that was given up for lost, at work nonetheless."""
+    (run,) = world.started()
+    world.age(91)
+    assert dispatch.give_up_expired(world.database, pool(max_losses=max_losses)) == 1
+    return run
+
+
+def test_a_run_given_up_for_lost_goes_on_if_no_other_has_begun(world: World, net: Net) -> None:
+    (key,) = world.tasks(net)
+    run = _lost(world)
+    assert world.queued() == {key.gufe_key: 1}
+    run.heartbeat()
+    assert world.status(key) == "running"
+    assert world.attempts(key) == [(1, "running")]
+    assert world.rows("select losses from task")[0].losses == 0
+    assert world.queued() == {}
+    world.check()
+    world.age(89)
+    assert dispatch.give_up_expired(world.database, pool()) == 0, "the whole lease is its own again"
+    assert run.complete().status == "complete"
+
+
+@pytest.mark.parametrize("dispatched", [False, True])
+def test_a_late_result_counts_and_its_successor_never_begins(world: World, net: Net, dispatched: bool) -> None:
+    (key,) = world.tasks(net)
+    run = _lost(world)
+    successors = [world.run(attempt) for attempt in world.claim()] if dispatched else []
+    run.store_dag()
+    run.store_unit()
+    assert run.complete().status == "complete"
+    assert world.attempts(key) == [(1, "complete"), *([(2, "cancelled")] if dispatched else [])]
+    for successor in successors:
+        with pytest.raises(AttemptVoid):
+            successor.begin()
+    assert world.claim() == []
+    world.check()
+
+
+def test_a_late_result_mends_what_was_lost_too_often(world: World, net: Net) -> None:
+    (key,) = world.tasks(net)
+    run = _lost(world, max_losses=1)
+    assert world.status(key) == "error"
+    assert run.complete().status == "complete"
+    world.check()
+
+
+def test_a_late_run_that_nobody_wants_may_finish_but_not_go_on(world: World, net: Net) -> None:
+    kept, deleted = world.tasks(net, 2)
+    runs = world.started(2)
+    world.age(91)
+    dispatch.give_up_expired(world.database, pool())
+    world.cancel(net, [kept])
+    world.set_status([deleted], "deleted")
+    for run in runs:
+        with pytest.raises(AttemptVoid):
+            run.heartbeat()
+    by_task = {run.task: run for run in runs}
+    assert by_task[kept].complete().status == "complete"
+    with pytest.raises(AttemptVoid):
+        by_task[deleted].complete()
+
+
+def test_what_was_given_back_is_not_taken_again(world: World, run: FlowRun) -> None:
+    run.release("walltime")
+    with pytest.raises(AttemptVoid):
+        run.heartbeat()
+    with pytest.raises(AttemptVoid):
+        run.finish()
+    assert world.attempts(run.task) == [(1, "lost")]
 
 
 def test_too_many_losses_in_a_row_are_an_error_with_its_reason(

@@ -3,7 +3,6 @@
 import shutil
 import tempfile
 import uuid
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -20,56 +19,16 @@ from hypothesis.stateful import (
 
 from alchemiscale_prefect.domain.errors import AttemptVoid, InvalidInput
 from alchemiscale_prefect.domain.keys import ScopedKey
-from alchemiscale_prefect.domain.tasks import ACTIONABLE, UNACTIONED_BY, TaskStatus
+from alchemiscale_prefect.domain.tasks import ACTIONABLE, TaskStatus
 from alchemiscale_prefect.domain.transitions import Cause, may_become
 from alchemiscale_prefect.services import dispatch
 from alchemiscale_prefect.store.database import Database
 from alchemiscale_prefect.store.queries import attempts
-from tests.integration.dispatch.world import FlowRun, World, pool
+from tests.integration.dispatch.model import Model, ModelRun
+from tests.integration.dispatch.world import World, pool
 
 MAX_LOSSES = 3
 PICK = st.integers(0, 99)
-
-
-@dataclass
-class Model:
-    """A Task as a person would keep it on paper."""
-
-    parent: "Model | None" = None
-    status: TaskStatus = TaskStatus.waiting
-    attempts: int = 0
-    live: "ModelRun | None" = None
-    weights: dict[int, float] = field(default_factory=dict)
-    losses: int = 0
-    results: int = 0
-
-    def claimable(self) -> bool:
-        return (
-            self.status is TaskStatus.waiting
-            and self.live is None
-            and (self.parent is None or self.parent.status is TaskStatus.complete)
-            and any(weight > 0 for weight in self.weights.values())
-        )
-
-    def become(self, status: TaskStatus, cause: Cause) -> None:
-        """Take a status; the table of transitions has the say."""
-        assert may_become(self.status, status, cause), (self.status, status, cause)
-        self.status = status
-        if status in UNACTIONED_BY:
-            self.weights.clear()
-
-
-@dataclass
-class ModelRun:
-    """An attempt."""
-
-    task: Model
-    run: FlowRun
-    begun: bool = False
-    expired: bool = False
-
-    def is_live(self) -> bool:
-        return self.task.live is self
 
 
 class Histories(RuleBasedStateMachine):
@@ -94,8 +53,8 @@ class Histories(RuleBasedStateMachine):
         return some[pick % len(some)]
 
     def _run(self, pick: int) -> ModelRun:
-        """Mostly one whose attempt is live."""
-        live = [run for run in self.runs if run.is_live()]
+        """Mostly one whose attempt is live, or may be again."""
+        live = [run for run in self.runs if run.is_live() or run.lost]
         some = live if live and pick % 4 else self.runs
         return some[pick % len(some)]
 
@@ -259,6 +218,8 @@ class Histories(RuleBasedStateMachine):
             assert lost == ()
 
     def _lose(self, model: Model) -> None:
+        if model.live:
+            model.live.lost = model.live.expired
         model.live = None
         model.losses += 1
         if model.losses >= MAX_LOSSES:
@@ -289,6 +250,9 @@ class Histories(RuleBasedStateMachine):
         if run.is_live() and run.begun:
             run.run.heartbeat()
             run.expired = False
+        elif run.regainable(self.runs, unwanted_too=False):
+            run.run.heartbeat()
+            run.regain()
         elif not self._finished(run):
             with pytest.raises(AttemptVoid):
                 run.run.heartbeat()
@@ -299,8 +263,13 @@ class Histories(RuleBasedStateMachine):
         self._finish(self._run(pick), ok, stored)
 
     def _finish(self, run: ModelRun, ok: bool, stored: bool) -> None:
+        if run.regainable(self.runs, unwanted_too=True) and (stored or not ok):
+            run.regain()
         if not (run.is_live() and run.begun):
-            if not self._finished(run):
+            if run.lost and ok and not stored:
+                with pytest.raises((InvalidInput, AttemptVoid)):
+                    run.run.finish(True, None)
+            elif not self._finished(run):
                 with pytest.raises(AttemptVoid):
                     run.run.complete(ok)
             return

@@ -130,7 +130,8 @@ def test_rows_of_others_are_not_changed(two, table):
         "insert into network_transformation values (11, 23, 1)",
         "insert into action (network_id, task_id, scope_id, priority, draw, queued) values (21, 15, 1, 10, 0, true)",
         "insert into action (network_id, task_id, scope_id, priority, draw, queued) values (11, 25, 1, 10, 0, true)",
-        "insert into task_history (task_id, scope_id, from_status, to_status, cause) values (25, 2, 'error', 'error', 'user')",
+        "insert into task_history (task_id, scope_id, from_status, to_status, cause) "
+        "values (25, 2, 'error', 'waiting', 'user')",
         "insert into attempt (task_id, n, pool, state, tags) values (25, 2, 'p', 'lost', '[]')",
         "insert into restart_pattern (network_id, pattern, max_retries) values (21, 'y', 3)",
     ],
