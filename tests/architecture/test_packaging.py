@@ -52,7 +52,7 @@ def environment() -> dict[str, Requirement]:
     return {canonicalize_name(requirement.name): requirement for requirement in requirements}
 
 
-@pytest.mark.parametrize("requirement", required("local", "dev"), ids=str)
+@pytest.mark.parametrize("requirement", sorted(required("local", "dev"), key=str), ids=str)
 def test_the_lock_satisfies_what_the_project_asks(requirement: Requirement) -> None:
     versions = locked()[canonicalize_name(requirement.name)]
     assert all(version in requirement.specifier for version, _ in versions)
@@ -80,7 +80,7 @@ def test_nothing_depends_on_the_strangers_that_pypi_calls_openfe_and_cinnabar() 
     assert not {"openfe", "cinnabar"} & set(locked())
 
 
-@pytest.mark.parametrize("requirement", required("server", "worker"), ids=str)
+@pytest.mark.parametrize("requirement", sorted(required("server", "worker"), key=str), ids=str)
 def test_the_conda_environment_has_what_server_and_worker_ask(requirement: Requirement) -> None:
     conda = environment()[canonicalize_name(requirement.name)]
     # pydantic alone is held tighter there, by gufe
