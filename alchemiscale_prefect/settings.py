@@ -8,6 +8,7 @@ from pydantic import Field, PositiveInt, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from alchemiscale_prefect.domain.errors import InvalidInput
+from alchemiscale_prefect.domain.slots import Slots, TakesSlots, usable_cpus
 
 Group = TypeVar("Group", bound=BaseSettings)
 
@@ -110,8 +111,24 @@ class ComputeSettings(BaseSettings):
     n_retries: int = Field(3, ge=0, description="further tries of a ProtocolUnit that fails")
     retry_delay_seconds: float = Field(1.0, ge=0)
     max_parallel_units: PositiveInt = 2
+    cpu_slots: PositiveInt = Field(
+        default_factory=usable_cpus, description="CPUs that the units of one flow run may take together"
+    )
+    gpu_slots: int = Field(1, ge=0, description="GPUs that the units of one flow run may take together")
+    unit_cpu_slots: int = Field(1, ge=0, description="taken by a ProtocolUnit that does not say how many")
+    unit_gpu_slots: int = Field(0, ge=0, description="taken by a ProtocolUnit that does not say how many")
     checkpoint_files_mb: int = Field(
         1000, ge=0, description="what a ProtocolUnit leaves in its shared directory is sent to the API, up to so much"
     )
     heartbeat_seconds: float = Field(10.0, gt=0)
     termination_grace_seconds: float = Field(20.0, gt=0, description="from SIGTERM to the hard exit of a run")
+
+    @property
+    def capacity(self) -> Slots:
+        """What the units of one flow run may take together."""
+        return Slots(self.cpu_slots, self.gpu_slots)
+
+    def need(self, unit: TakesSlots) -> Slots:
+        """What a unit takes: what it says, or what is set for those that do not say."""
+        cpus = self.unit_cpu_slots if unit.cpu_slots is None else unit.cpu_slots
+        return Slots(cpus, self.unit_gpu_slots if unit.gpu_slots is None else unit.gpu_slots)

@@ -41,6 +41,9 @@ class UnitNode:
         Class of the unit.
     dependencies
         Keys of the units whose results it needs, each once.
+    cpu_slots, gpu_slots
+        What it says that it takes while it runs: its attributes ``cpu_slots`` and ``gpu_slots``; ``None`` where it has
+        none. gufe knows no such thing; a unit's class may have them, as numbers or as properties.
     unit
         The unit itself.
     """
@@ -50,6 +53,8 @@ class UnitNode:
     qualname: str
     dependencies: tuple[str, ...]
     unit: ProtocolUnit = field(repr=False)
+    cpu_slots: int | None = None
+    gpu_slots: int | None = None
 
 
 @dataclass(frozen=True)
@@ -104,7 +109,8 @@ def units(dag: ProtocolDAG) -> tuple[UnitNode, ...]:
     Raises
     ------
     InvalidInput
-        A unit depends on one that is not in the ProtocolDAG.
+        A unit depends on one that is not in the ProtocolDAG, or says that it takes something else than a number of
+        CPUs or GPUs.
     """
     nodes = {str(unit.key): _node(unit) for unit in dag.protocol_units}
     for node in nodes.values():
@@ -236,7 +242,18 @@ def unit_traceback(failure: ProtocolUnitFailure) -> UnitTraceback:
 def _node(unit: ProtocolUnit) -> UnitNode:
     # not `unit.dependencies`: gufe looks one level deep there, but replaces units by results at any depth
     dependencies = tuple(dict.fromkeys(str(dependency.key) for dependency in _found_in(unit.inputs, ProtocolUnit)))
-    return UnitNode(str(unit.key), unit.name, type(unit).__qualname__, dependencies, unit)
+    slots = (_slots(unit, "cpu_slots"), _slots(unit, "gpu_slots"))
+    return UnitNode(str(unit.key), unit.name, type(unit).__qualname__, dependencies, unit, *slots)
+
+
+def _slots(unit: ProtocolUnit, attribute: str) -> int | None:
+    value = getattr(unit, attribute, None)
+    if value is None or (isinstance(value, int) and not isinstance(value, bool) and value >= 0):
+        return value
+    raise InvalidInput(
+        f"{type(unit).__qualname__}.{attribute} is {value!r}; it must be an integer that is not negative, or None",
+        field=attribute,
+    )
 
 
 def _found_in(value: Any, kind: type) -> Iterator[Any]:

@@ -166,6 +166,7 @@ class Attempt:
         extends = self._extended() if begun.extends else None
         try:
             dag = protocol_dags.create(transformation, extends=extends, name=self._client.execution.task)
+            protocol_dags.units(dag)  # what is wrong with them is the Protocol's fault too
         except Exception as error:  # whatever a Protocol raises is its answer to this Transformation
             raise _Unstartable("Protocol.create failed", error) from error
         workspace = self._workspace(None)
@@ -214,7 +215,10 @@ class Attempt:
         ) -> None:
             self._run_unit(UnitRun(node, results_so_far, workspace, keep), done)
 
-        schedule = Schedule(nodes, finished, start, self._settings.max_parallel_units, self._progress)
+        settings = self._settings
+        schedule = Schedule(
+            nodes, finished, start, settings.max_parallel_units, self._progress, settings.capacity, settings.need
+        )
         try:
             failure = schedule.run()
         finally:

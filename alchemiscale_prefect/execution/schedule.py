@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Generic, Protocol, TypeVar
 
+from alchemiscale_prefect.domain.slots import Slots
+
 Node = TypeVar("Node", bound="DagNode")
 Result = TypeVar("Result")
 
@@ -40,6 +42,10 @@ class Schedule(Generic[Node, Result]):
         Nodes under way at once.
     on_finished
         Called in the scheduling thread after each node, with the number of finished ones.
+    capacity
+        What the nodes under way may take together; ``None`` for no limit.
+    need
+        What a node takes while it is under way. One that needs more than there is gets all there is.
     """
 
     def __init__(
@@ -49,14 +55,20 @@ class Schedule(Generic[Node, Result]):
         start: Start[Node, Result],
         max_parallel: int,
         on_finished: Callable[[int], None],
+        capacity: Slots | None = None,
+        need: Callable[[Node], Slots] = lambda _: Slots(),
     ) -> None:
         self.finished: dict[str, Result] = dict(finished)
         self._waiting = {node.key: node for node in nodes if node.key not in self.finished}
-        self._running: set[str] = set()
+        self._running: dict[str, Slots] = {}
         self._ended: queue.SimpleQueue[tuple[str, Result | BaseException]] = queue.SimpleQueue()
         self._start = start
         self._max_parallel = max_parallel
         self._on_finished = on_finished
+        self._free = capacity or Slots()
+        self._needs = {
+            node.key: need(node).at_most(self._free) if capacity else Slots() for node in self._waiting.values()
+        }
 
     def run(self) -> BaseException | None:
         """Run until every node is finished, or one has failed and those under way have ended.
@@ -75,7 +87,7 @@ class Schedule(Generic[Node, Result]):
                     raise ValueError(f"nodes whose dependencies are not in the DAG: {sorted(self._waiting)}")
                 return failure
             key, outcome = self._ended.get()
-            self._running.discard(key)
+            self._free += self._running.pop(key)
             if isinstance(outcome, BaseException):
                 failure = failure or outcome
             else:
@@ -88,9 +100,11 @@ class Schedule(Generic[Node, Result]):
         for key, node in list(self._waiting.items()):
             if len(self._running) >= self._max_parallel:
                 return
-            if all(dependency in self.finished for dependency in node.dependencies):
+            slots = self._needs[key]
+            if slots.fits(self._free) and all(dependency in self.finished for dependency in node.dependencies):
                 del self._waiting[key]
-                self._running.add(key)
+                self._running[key] = slots
+                self._free -= slots
                 done: Done[Result] = partial(self._end, key)
                 try:
                     self._start(node, dict(self.finished), done)

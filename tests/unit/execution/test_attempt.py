@@ -7,9 +7,10 @@ import pytest
 
 from alchemiscale_prefect.chemistry import keyed_chains, protocol_dags
 from alchemiscale_prefect.domain.errors import AttemptVoid, NotFound
+from alchemiscale_prefect.domain.slots import Slots
 from alchemiscale_prefect.sdk.errors import AlchemiscaleClientError
 from alchemiscale_prefect.settings import ComputeSettings
-from tests.protocols import FailingProtocol, FanOutProtocol, transformation
+from tests.protocols import FailingProtocol, FanOutProtocol, FanOutSampleUnit, transformation
 from tests.unit.execution.api import Api, Report, Units
 from tests.unit.execution.conftest import Run
 
@@ -147,3 +148,25 @@ def test_a_protocol_that_makes_no_dag_is_the_tasks_own_error(
     assert "ValueError: no mapping" in (api.finished.reason or "")
     assert "Traceback" in (api.finished.reason or "")
     assert api.released == []
+
+
+def test_what_a_unit_says_that_it_takes_counts(settings: ComputeSettings, monkeypatch: pytest.MonkeyPatch) -> None:
+    dag = protocol_dags.create(transformation(), name="dag")
+    assert {settings.need(node) for node in protocol_dags.units(dag)} == {Slots(1, 0)}
+    monkeypatch.setattr(FanOutSampleUnit, "gpu_slots", property(lambda unit: unit.inputs["index"]), raising=False)
+    nodes = protocol_dags.units(dag)
+    assert {node.name: settings.need(node).gpus for node in nodes if "sample" in node.name} == {
+        "sample 0": 0,
+        "sample 1": 1,
+        "sample 2": 2,
+    }
+
+
+def test_a_unit_that_takes_no_number_is_the_tasks_own_error(
+    api: Api, run: Run, units: Units, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(FanOutSampleUnit, "cpu_slots", "two", raising=False)
+    assert run().status == "error"
+    assert units.ran == []
+    assert api.finished is not None
+    assert "FanOutSampleUnit.cpu_slots is 'two'" in (api.finished.reason or "")

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from alchemiscale_prefect.domain.slots import Slots
 from alchemiscale_prefect.execution.schedule import Done, Schedule
 
 
@@ -152,3 +153,42 @@ def test_the_next_nodes_are_started_before_anybody_is_told() -> None:
 
     Schedule([Node("a"), Node("b", ("a",))], {}, start, 1, lambda count: seen.append(f"told {count}")).run()
     assert seen == ["start a", "start b", "told 1", "told 2"]
+
+
+def _together(needs: dict[str, Slots], capacity: Slots | None) -> list[set[str]]:
+    """Which nodes are under way after each start, when one ends only if no other can start."""
+    under_way: dict[str, Done[str]] = {}
+    seen: list[set[str]] = []
+
+    def start(node: Node, _: Mapping[str, str], done: Done[str]) -> None:
+        under_way[node.key] = done
+        seen.append(set(under_way))
+
+    nodes = [Node(key) for key in needs]
+    schedule: Schedule[Node, str] = Schedule(
+        nodes, {}, start, 10, lambda _: None, capacity, lambda node: needs[node.key]
+    )
+
+    class Ending:
+        def get(self) -> object:
+            under_way.pop(key := next(iter(under_way)))
+            return key, "result"
+
+    schedule._ended = Ending()  # type: ignore[assignment]
+    assert schedule.run() is None
+    assert schedule.finished.keys() == needs.keys()
+    return seen
+
+
+def test_units_run_at_once_only_while_there_are_slots() -> None:
+    gpu, cpu = Slots(1, 1), Slots(1, 0)
+    needs = {"a": gpu, "b": gpu, "c": cpu, "d": cpu}
+    # the second one that wants the GPU waits for the first, and holds nobody else up
+    assert _together(needs, Slots(3, 1)) == [{"a"}, {"a", "c"}, {"a", "c", "d"}, {"c", "d", "b"}]
+    assert _together(needs, Slots(2, 2)) == [{"a"}, {"a", "b"}, {"b", "c"}, {"c", "d"}]
+    assert _together(needs, None)[-1] == set(needs)
+
+
+def test_a_unit_that_wants_more_than_there_is_gets_all_of_it() -> None:
+    needs = {"a": Slots(8, 0), "b": Slots(1, 4), "c": Slots(0, 0)}
+    assert _together(needs, Slots(4, 0)) == [{"a"}, {"a", "c"}, {"c", "b"}]
