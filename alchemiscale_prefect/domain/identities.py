@@ -16,6 +16,10 @@ MAXIMUM_KEYS = 2
 """Keys of one identity: one in use, and one to replace it. A refused login costs this many hashes, however many keys
 there are."""
 
+MAXIMUM_GRANTS = 100
+"""Scopes in which one identity may have a permission. Its tokens name them all, and every request carries a token:
+servers take headers of 64 KiB at most."""
+
 FIRST_KEY = "first"
 """Name of the key that an identity is made with."""
 
@@ -105,8 +109,8 @@ def check_key_name(name: str) -> None:
 
 def check_key(key: str) -> None:
     """Raise `InvalidInput` unless this may be a key."""
-    if not MINIMUM_KEY <= len(key) <= MAXIMUM_KEY:
-        raise InvalidInput(f"a key has {MINIMUM_KEY} to {MAXIMUM_KEY} characters", field="key")
+    if not (MINIMUM_KEY <= len(key) <= MAXIMUM_KEY and key.isprintable()):
+        raise InvalidInput(f"a key has {MINIMUM_KEY} to {MAXIMUM_KEY} characters, all of them printable", field="key")
 
 
 def check_person(email: str | None, full_name: str | None) -> None:
@@ -114,6 +118,16 @@ def check_person(email: str | None, full_name: str | None) -> None:
     for field, value in (("email", email), ("full_name", full_name)):
         if value is not None and not (value.isprintable() and 1 <= len(value) <= 255):
             raise InvalidInput(f"`{field}` must be 1 to 255 printable characters", field=field)
+
+
+def check_number_of_grants(number: int) -> None:
+    """Raise `InvalidInput` if an identity would have permissions in too many scopes."""
+    if number > MAXIMUM_GRANTS:
+        raise InvalidInput(
+            f"an identity has permissions in at most {MAXIMUM_GRANTS} scopes; give one in a scope with wildcards, or "
+            "revoke some first",
+            field="grants",
+        )
 
 
 def check_expiry(expires_at: datetime | None) -> None:

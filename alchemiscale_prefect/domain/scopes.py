@@ -7,6 +7,9 @@ from functools import total_ordering
 
 from alchemiscale_prefect.domain.errors import InvalidScope
 
+MAX_COMPONENT = 128
+"""Characters of each part of a Scope: all three must fit into an index of Postgres, many Scopes into a token."""
+
 _COMPONENT = re.compile(r"[a-zA-Z][a-zA-Z0-9_]*")
 _NAMES = ("org", "campaign", "project")
 
@@ -17,6 +20,11 @@ def check_component(name: str, value: object) -> None:
         raise InvalidScope(
             f"`{name}` is {value!r}; it must begin with a letter and contain only alphanumeric or underscore "
             "('_') characters",
+            field=name,
+        )
+    if len(value) > MAX_COMPONENT:
+        raise InvalidScope(
+            f"`{name}` begins with {value[:16]!r} and has {len(value)} characters; at most {MAX_COMPONENT} are allowed",
             field=name,
         )
 

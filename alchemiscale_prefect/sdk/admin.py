@@ -121,7 +121,7 @@ class AlchemiscaleAdminClient:
         self,
         identifier: str,
         kind: IdentityKind | str = IdentityKind.user,
-        scopes: Sequence[Scope | str] = (),
+        scopes: Sequence[Scope | str] | Scope | str = (),
         permission: Permission | str = Permission.write,
         *,
         key: str | None = None,
@@ -140,7 +140,7 @@ class AlchemiscaleAdminClient:
         permission
             What it may do there: ``read``, ``write`` or ``domain``.
         key
-            8 to 4096 characters; made here if left out.
+            8 to 4096 printable characters; made here if left out.
         expires_at
             From then on it cannot log in; with a time zone.
 
@@ -159,7 +159,7 @@ class AlchemiscaleAdminClient:
             kind=_kind(kind),
             identifier=identifier,
             key=key,
-            grants=_grants(scopes, permission),
+            grants=_grants(_several(scopes), permission),
             email=email,
             full_name=full_name,
             expires_at=expires_at,
@@ -203,7 +203,7 @@ class AlchemiscaleAdminClient:
         name
             Tells the identity's keys apart.
         key
-            8 to 4096 characters; made here if left out.
+            8 to 4096 printable characters; made here if left out.
         expires_at
             From then on it does not log in; with a time zone.
 

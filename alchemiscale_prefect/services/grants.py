@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from alchemiscale_prefect.domain.access import Grant, IdentityKind, Permission, Principal
-from alchemiscale_prefect.domain.identities import Access
+from alchemiscale_prefect.domain.identities import Access, check_number_of_grants
 from alchemiscale_prefect.domain.scopes import Scope
 from alchemiscale_prefect.services import audit
 from alchemiscale_prefect.services.identities import as_grants, by_scope, check_acting, known, name
@@ -28,6 +28,8 @@ def grant(
         The principal may not give this; nothing was changed.
     NotFound
         There is no such identity.
+    InvalidInput
+        It would have permissions in too many scopes, or `grants` contradict each other.
     """
     given = by_scope(kind, grants)
     with database.transaction() as connection:
@@ -35,6 +37,7 @@ def grant(
         for scope in map(Scope.from_str, given):
             acting.require_granting(kind, identifier, scope)
         row = known(connection, kind, identifier)
+        check_number_of_grants(len({**row.grants, **given}))
         rows.give(connection, row.id, given)
         identities.advance(connection, row.id)
         for held, permission in given.items():

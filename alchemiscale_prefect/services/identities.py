@@ -23,6 +23,7 @@ from alchemiscale_prefect.domain.identities import (
     check_expiry,
     check_identifier,
     check_key_name,
+    check_number_of_grants,
     check_person,
     names_an_identity,
 )
@@ -50,7 +51,7 @@ def create(
     Parameters
     ----------
     key
-        Its first key, 8 to 4096 characters. Kept as an Argon2id hash only.
+        Its first key, 8 to 4096 printable characters. Kept as an Argon2id hash only.
     grants
         What it may do where; wildcards are allowed. A Scope alone stands for ``write`` in it.
     expires_at
@@ -216,7 +217,13 @@ def as_grants(held: Mapping[str, str]) -> tuple[Grant, ...]:
 
 
 def by_scope(kind: IdentityKind, grants: Iterable[Grant | Scope]) -> dict[str, str]:
-    """Grants as they are kept; `InvalidInput` where two speak of one scope, or an identity of `kind` has none."""
+    """Grants as they are kept.
+
+    Raises
+    ------
+    InvalidInput
+        Two speak of one scope, they are too many, or an identity of `kind` has none.
+    """
     wanted = [grant if isinstance(grant, Grant) else Grant(grant) for grant in grants]
     if wanted and kind is IdentityKind.admin:
         raise InvalidInput("an admin identity has no scopes; it administers, and sees no network", field="grants")
@@ -224,6 +231,7 @@ def by_scope(kind: IdentityKind, grants: Iterable[Grant | Scope]) -> dict[str, s
     for grant in wanted:
         if kept.setdefault(str(grant.scope), grant.permission.value) != grant.permission.value:
             raise InvalidInput(f"scope {grant.scope} is given twice, with two permissions", field="grants")
+    check_number_of_grants(len(kept))
     return kept
 
 

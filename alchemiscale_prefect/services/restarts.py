@@ -55,6 +55,7 @@ def add(
     principal.require(network.scope, Permission.write)
     given = check_patterns(patterns)
     check_allowed_restarts(num_allowed_restarts)
+    _check_number(len(given))
     with database.transaction() as connection:
         network_id = require_network(connection, network)
         texts = restarts.tracebacks(connection, restarts.actioned(connection, network_id))
@@ -70,11 +71,7 @@ def add(
         queue.lock(connection, task_ids)
         restarts.enter(connection, network_id)
         restarts.add(connection, network_id, given, num_allowed_restarts)
-        if len(restarts.of_networks(connection, [network_id])[network_id]) > MAX_PATTERNS:
-            raise InvalidInput(
-                f"`patterns`: a network has at most {MAX_PATTERNS} restart patterns; remove some, or join them by '|'",
-                field="patterns",
-            )
+        _check_number(len(restarts.of_networks(connection, [network_id])[network_id]))
         details = {"patterns": len(given), "num_allowed_restarts": num_allowed_restarts}
         audit.record(connection, principal, "restart_patterns.add", network.scope, network, details)
         resolve(connection, task_ids, matches, texts)
@@ -206,6 +203,14 @@ def resolve(
     restarts.give_up(connection, plan.given_up)
     transitions.move(connection, plan.restarted, TaskStatus.waiting, Reason(Cause.restart))
     queue.refresh(connection, plan.restarted)
+
+
+def _check_number(patterns: int) -> None:
+    if patterns > MAX_PATTERNS:
+        raise InvalidInput(
+            f"`patterns`: a network has at most {MAX_PATTERNS} restart patterns; remove some, or join them by '|'",
+            field="patterns",
+        )
 
 
 def _check_searched(pattern: str, matches: Matches) -> None:

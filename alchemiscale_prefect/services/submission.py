@@ -19,7 +19,7 @@ from alchemiscale_prefect.store.queries.objects import NewObject
 
 MAX_NAME = 512
 
-_GUFE_VERSION = re.compile(r"v?(\d{1,3})(\.[A-Za-z0-9.+_-]{0,59})?")
+_GUFE_VERSION = re.compile(r"v?([0-9]{1,3})(\.[A-Za-z0-9.+_-]{0,59})?")
 
 
 def create_network(

@@ -23,7 +23,8 @@ from tests.integration.dispatch.world import SCOPE, Net, World
         ("CUDA", 1, "patterns", "must be a list"),
         (["CUDA"], 0, "num_allowed_restarts", "between 1 and"),
         (["CUDA"], -3, "num_allowed_restarts", "between 1 and"),
-        ([f"p{n}" for n in range(MAX_PATTERNS + 1)], 1, "patterns", "at most 100 restart patterns"),
+        # before the first of them is looked for, which is no regular expression
+        (["(", *(f"p{n}" for n in range(MAX_PATTERNS))], 1, "patterns", "at most 100 restart patterns"),
     ],
 )
 def test_what_is_wrong_is_refused_by_name_and_changes_nothing(

@@ -112,6 +112,7 @@ def test_what_is_wrong_is_said_and_changes_nothing(admin, count_rows):
     assert refusal(admin.create_identity, "alice", scopes=[SCOPE]) == (409, "conflict", "identifier")
     assert refusal(admin.create_identity, "a b") == (400, "invalid_input", "identifier")
     assert refusal(admin.create_identity, "bob", key="short") == (400, "invalid_input", "key")
+    assert refusal(admin.create_identity, "bob", key="not printable\n") == (400, "invalid_input", "key")
     assert refusal(admin.create_identity, "bob", email="a\nb") == (400, "invalid_input", "email")
     assert refusal(admin.create_identity, "bob", "admin", [SCOPE]) == (400, "invalid_input", "grants")
     naive = datetime(2100, 1, 1)  # noqa: DTZ001  that is the mistake
@@ -226,17 +227,21 @@ def test_what_computes(admin, submit, make_tasks, force, database):
     submit()
     with database.transaction() as connection:
         edge = connection.execute(text("select key from gufe_object where qualname = 'Transformation' limit 1"))
-        tasks = make_tasks(edge.scalar_one(), 4)
+        tasks = make_tasks(edge.scalar_one(), 5)
     force(tasks[0], "running", "running")
     force(tasks[1], "waiting", "dispatched")
     force(tasks[2], "complete", "complete")
     force(tasks[3], "waiting", "lost")
+    force(tasks[4], "complete", "complete")
     with database.transaction() as connection:
+        # what a copied Task brings along was computed by another
+        copied = "update task set copied_from_id = (select id from task where key = :original) where key = :copy"
+        connection.execute(text(copied), {"original": tasks[2].gufe_key, "copy": tasks[4].gufe_key})
         connection.execute(text("update attempt set ended_at = now() - interval '2 hours' where state = 'lost'"))
         connection.execute(text("update attempt set ended_at = now() where state = 'complete'"))
         connection.execute(text("update attempt set host = 'node7', started_at = now() where state = 'running'"))
     metrics = admin.get_compute_metrics()
-    assert metrics.tasks == {str(SCOPE): {"complete": 1, "running": 1, "waiting": 2}}
+    assert metrics.tasks == {str(SCOPE): {"complete": 2, "running": 1, "waiting": 2}}
     assert metrics.pools == (PoolMetrics("pool", dispatched=1, running=1, ended={"complete": 1, "lost": 1}),)
     assert [(item.task, item.n, item.pool, item.host) for item in metrics.running] == [
         (str(tasks[0]), 1, "pool", "node7")

@@ -7,8 +7,9 @@ import pytest
 
 from alchemiscale_prefect import AlchemiscaleClient, AlchemiscaleClientError, Scope
 from alchemiscale_prefect.domain.access import Grant, IdentityKind, Permission, Principal
-from alchemiscale_prefect.domain.errors import NotAuthenticated, NotAuthorized, PermissionDenied
-from alchemiscale_prefect.domain.identities import Access
+from alchemiscale_prefect.domain.errors import InvalidInput, NotAuthenticated, NotAuthorized, PermissionDenied
+from alchemiscale_prefect.domain.identities import MAXIMUM_GRANTS, Access
+from alchemiscale_prefect.domain.scopes import MAX_COMPONENT
 from alchemiscale_prefect.services import audit, grants, identities
 from alchemiscale_prefect.services.logins import Stamps
 from tests.api_server import KEY, refused
@@ -116,6 +117,25 @@ def test_other_kinds_of_identities_are_for_administrators(database, people, held
     with pytest.raises(PermissionDenied, match="administrator"):
         grants.grant(database, lead, IdentityKind.compute, "cluster", [Grant(PROJECT)])
     assert held("cluster", IdentityKind.compute) == {"*-*-*": "write"}
+
+
+def test_nobody_is_given_so_much_that_no_token_can_carry_it(connected, database, held, count_rows):
+    chief = connected("chief")
+    many = [
+        Grant(Scope("org", f"c{n}" + "x" * (MAX_COMPONENT - 4), "x" * MAX_COMPONENT)) for n in range(MAXIMUM_GRANTS - 1)
+    ]
+    grants.grant(database, OPERATOR, USER, "member", many)
+    before, rows = held("member"), count_rows()
+    assert len(before) == MAXIMUM_GRANTS
+    assert refusal(chief.grant_scope, "member", "org-one_more-*", "read") == (400, "invalid_input")
+    with pytest.raises(InvalidInput, match="at most 100 scopes"):
+        identities.create(database, OPERATOR, USER, "another", KEY, [*many, ORG, CAMPAIGN])
+    assert (held("member"), count_rows()) == (before, rows)
+    # what it has can still be changed; and a token of all this is within the 64 KiB that any server takes
+    chief.grant_scope("member", PROJECT, "write")
+    member = connected("member")
+    assert len(member.list_scopes()) == MAXIMUM_GRANTS
+    assert len(member._transport._session().token().text) < 60 * 1024
 
 
 def test_a_user_that_is_not_there(connected, count_rows):

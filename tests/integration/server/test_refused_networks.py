@@ -56,7 +56,7 @@ def test_an_unknown_state(send):
     assert detail.startswith("'sleeping' is not a valid state. Valid values include: ['active'")
 
 
-@pytest.mark.parametrize("version", ["", "one", "1.12; drop table task", "1" * 65, "1.2\0"])
+@pytest.mark.parametrize("version", ["", "one", "1.12; drop table task", "1" * 65, "1.2\0", "١.12"])
 def test_a_gufe_version_that_is_none(send, version):
     answer = send(gufe_version=version)
     assert answer.status_code in (400, 422)

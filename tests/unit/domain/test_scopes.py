@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alchemiscale_prefect.domain.errors import InvalidScope
-from alchemiscale_prefect.domain.scopes import Scope, intersect_scopes, minimize_scopes
+from alchemiscale_prefect.domain.scopes import MAX_COMPONENT, Scope, intersect_scopes, minimize_scopes
 
 names = st.from_regex(r"[a-zA-Z][a-zA-Z0-9_]{0,5}", fullmatch=True)
 
@@ -53,6 +53,8 @@ def test_what_is_a_scope(given_, expected):
         (("org*",), "org"),
         ((1,), "org"),
         ((b"org",), "org"),
+        (("o" * 129,), "org"),
+        (("org", "campaign", "p" * 10_000), "project"),
         (("org", "-"), "campaign"),
         (("org", "campaign", "p p"), "project"),
         # wildcards stand on the right only; alchemiscale takes the second of these
@@ -72,6 +74,10 @@ def test_what_is_none(given_, field):
 def test_the_message_of_a_bad_part_is_alchemiscales():
     with pytest.raises(InvalidScope, match="contain only alphanumeric or underscore"):
         Scope("a-b")
+
+
+def test_a_part_as_long_as_may_be():
+    assert Scope("o" * MAX_COMPONENT).org == "o" * MAX_COMPONENT
 
 
 @pytest.mark.parametrize("string", ["", "a", "a-b", "a-b-c-d", "a--b", "-a-b", "*-a-b", "*-*-c", "a-*-c"])
