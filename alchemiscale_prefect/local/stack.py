@@ -194,7 +194,6 @@ class LocalStack:
             "ALCHEMISCALE_POOL": POOL,
             "ALCHEMISCALE_DEPLOYMENT": f"run-task/{POOL}",
             "ALCHEMISCALE_BUFFER": str(self.options.flow_runs + 2),
-            "ALCHEMISCALE_DISPATCH_INTERVAL_SECONDS": "2",
             "ALCHEMISCALE_COMPUTE_API_URL": config.api_url,
             "ALCHEMISCALE_COMPUTE_IDENTIFIER": COMPUTE,
             "ALCHEMISCALE_COMPUTE_KEY": config.compute_key,

@@ -36,8 +36,8 @@ _BEGIN = text(
     """
 ).bindparams(bindparam("flow_run", type_=Uuid))
 
-# (Task id, number) of several attempts
-_PAIRS = (bindparam("tasks", type_=ARRAY(BigInteger)), bindparam("ns", type_=ARRAY(Integer)))
+PAIRS = (bindparam("tasks", type_=ARRAY(BigInteger)), bindparam("ns", type_=ARRAY(Integer)))
+"""(Task id, number) of several attempts, as two arrays."""
 
 _FENCE = text(
     """
@@ -118,6 +118,8 @@ def begin(
     if connection.execute(_BEGIN, parameters).one_or_none() is None:
         return None
     transitions.move(connection, [task_id], TaskStatus.running, Reason(Cause.begin, who), attempt=attempt.n)
+    # its place in the dispatcher's buffer is free
+    queue.notify(connection)
     return task_id
 
 
@@ -180,10 +182,10 @@ def record_launched(connection: Connection, launched: Sequence[Launched]) -> Non
             from unnest(:tasks, :ns, :runs) as given(task_id, n, flow_run_id)
             where a.task_id = given.task_id and a.n = given.n and a.flow_run_id is null
             """
-        ).bindparams(*_PAIRS, bindparam("runs", type_=ARRAY(Uuid))),
+        ).bindparams(*PAIRS, bindparam("runs", type_=ARRAY(Uuid))),
         {
             "runs": [item.flow_run_id for item in done],
-            **_pairs([(ids[_key(item.attempt.task)], item.attempt.n) for item in done]),
+            **pairs([(ids[_key(item.attempt.task)], item.attempt.n) for item in done]),
         },
     )
 
@@ -228,8 +230,8 @@ def set_pending(connection: Connection, attempts: Sequence[tuple[int, int]], *, 
             from unnest(:tasks, :ns) as given(task_id, n)
             where a.task_id = given.task_id and a.n = given.n and a.state = 'dispatched'
             """
-        ).bindparams(*_PAIRS),
-        {"pending": pending, **_pairs(attempts)},
+        ).bindparams(*PAIRS),
+        {"pending": pending, **pairs(attempts)},
     )
 
 
@@ -239,63 +241,6 @@ def expired(connection: Connection) -> Sequence[tuple[int, int]]:
         text("select task_id, n from attempt where state = 'running' and lease_expires_at < now() order by task_id")
     )
     return [(row.task_id, row.n) for row in rows]
-
-
-def lose(
-    connection: Connection, attempts: Sequence[tuple[int, int]], reason: str, max_losses: int, *, settled: bool
-) -> tuple[int, ...]:
-    """Give attempts up as lost: their Tasks wait again, or are in error after `max_losses` losses in a row.
-
-    An attempt that has ended, or whose lease was renewed since it was looked at, is left alone.
-
-    Parameters
-    ----------
-    attempts
-        (Task id, number) of dispatched attempts, or of running ones whose lease has run out.
-    settled
-        Whether the flow run needs no cancelling in Prefect any more.
-
-    Returns
-    -------
-    tuple of int
-        The Tasks concerned.
-    """
-    queue.lock(connection, [task_id for task_id, _ in attempts])
-    rows = connection.execute(
-        text(
-            """
-            update attempt a
-            set state = 'lost', ended_at = now(), reason = :reason, flow_run_settled = :settled
-            from unnest(:tasks, :ns) as given(task_id, n)
-            where a.task_id = given.task_id and a.n = given.n
-              and (a.state = 'dispatched' or (a.state = 'running' and a.lease_expires_at < now()))
-            returning a.task_id
-            """
-        ).bindparams(*_PAIRS),
-        {"reason": reason, "settled": settled, **_pairs(attempts)},
-    )
-    tasks = tuple(row.task_id for row in rows)
-    wait_again(connection, tasks, reason, max_losses)
-    return tasks
-
-
-def wait_again(connection: Connection, task_ids: Sequence[int], reason: str, max_losses: int) -> None:
-    """After a loss: waiting, or in error when that happened `max_losses` times in a row."""
-    counted = connection.execute(
-        text(
-            "update task set losses = losses + 1, reason = :reason "
-            "where id = any(:tasks) and status in ('waiting', 'running') returning id, losses"
-        ),
-        {"tasks": list(task_ids), "reason": reason},
-    ).all()
-    loss = Reason(Cause.loss, None, reason)
-    again = [row.id for row in counted if row.losses < max_losses]
-    transitions.move(connection, again, TaskStatus.waiting, loss, shown=reason)
-    for losses in sorted({row.losses for row in counted if row.losses >= max_losses}):
-        given_up = [row.id for row in counted if row.losses == losses]
-        shown = f"lost {losses} times in a row, the last time: {reason}"
-        transitions.move(connection, given_up, TaskStatus.error, loss, shown=shown)
-    queue.refresh(connection, task_ids)
 
 
 def cancel_live(connection: Connection, task_ids: Sequence[int], reason: str, *, dispatched_only: bool = False) -> None:
@@ -331,8 +276,8 @@ def settle(connection: Connection, attempts: Sequence[tuple[int, int]]) -> None:
         text(
             "update attempt a set flow_run_settled = true from unnest(:tasks, :ns) as given(task_id, n) "
             "where a.task_id = given.task_id and a.n = given.n"
-        ).bindparams(*_PAIRS),
-        _pairs(attempts),
+        ).bindparams(*PAIRS),
+        pairs(attempts),
     )
 
 
@@ -386,5 +331,6 @@ def _key(scoped: str) -> str:
     return ScopedKey.from_str(scoped).gufe_key
 
 
-def _pairs(attempts: Sequence[tuple[int, int]]) -> dict[str, list[int]]:
+def pairs(attempts: Sequence[tuple[int, int]]) -> dict[str, list[int]]:
+    """The parameters `PAIRS`."""
     return {"tasks": [task_id for task_id, _ in attempts], "ns": [n for _, n in attempts]}

@@ -13,6 +13,7 @@ from alchemiscale_prefect.store import queue
 from alchemiscale_prefect.store.database import Database
 from alchemiscale_prefect.store.notifications import QueueListener
 from tests.integration.dispatch.world import MemoryLauncher, World, pool
+from tests.waiting import wait_for
 
 
 @pytest.fixture
@@ -167,6 +168,18 @@ def test_what_is_actioned_is_launched_at_once(world: World, launcher: MemoryLaun
             while len(launcher.runs) < count:
                 assert time.monotonic() < end, "no pass was made"
                 time.sleep(0.01)
+
+
+def test_a_run_that_begins_makes_room_for_the_next(
+    world: World, launcher: MemoryLauncher, listener: QueueListener
+) -> None:
+    world.tasks(world.network(), 3)
+    with Loop(lambda: dispatch.dispatch(world.database, launcher, pool(buffer=1)), listener, 3600):
+        for count in (1, 2, 3):
+            wait_for(lambda count=count: len(launcher.runs) == count, "the next launch", 10, every=0.01)
+            attempt = launcher.launched[-1].attempt
+            wait_for(lambda attempt=attempt: world.attempt(attempt).flow_run_id, "its record", 10, every=0.01)
+            world.run(attempt, launcher.of(attempt)).begin()
 
 
 def test_passes_are_made_without_any_change_too(listener: QueueListener) -> None:
