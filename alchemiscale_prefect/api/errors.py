@@ -96,7 +96,7 @@ def _domain_error(_request: Request, error: Exception) -> Response:
     if isinstance(error, Unavailable):
         log.warning("unavailable", reason=str(error.__cause__ or error))
     # alchemiscale shows a KeyError's message as repr does
-    detail = f"'{error.message}'" if isinstance(error, NotFound) else error.message
+    detail = repr(error.message) if isinstance(error, NotFound) else error.message
     return _answer(status_of(error), ErrorBody(detail=detail, code=error.code, field=error.field), headers)
 
 

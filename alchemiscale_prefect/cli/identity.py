@@ -9,7 +9,7 @@ from alchemiscale_prefect.cli import identity_key
 from alchemiscale_prefect.cli.administration import Expires, Identifier, KeyStdin, Kind, administration, moment
 from alchemiscale_prefect.cli.output import Json, answer, line, record, table
 from alchemiscale_prefect.domain.access import Grant, IdentityKind, Permission
-from alchemiscale_prefect.domain.errors import InvalidInput
+from alchemiscale_prefect.domain.errors import InvalidInput, NotFound
 from alchemiscale_prefect.domain.identities import Identity
 from alchemiscale_prefect.domain.scopes import Scope
 
@@ -141,6 +141,13 @@ def remove_scope(identifier: Identifier, scope: Scopes, kind: Kind = IdentityKin
     """Take scopes from an identity, exactly as they were given."""
     scopes = [Scope.from_str(item) for item in scope]
     with administration() as admin:
+        # who mistypes one would else believe it gone, and so would who names a part of a wider one
+        grants = admin.get_identity(identifier, kind).grants
+        if missing := [str(item) for item in scopes if item not in {grant.scope for grant in grants}]:
+            held = ", ".join(map(_shown, grants)) or "none"
+            raise NotFound(
+                f"{kind} identity {identifier!r} was not given {', '.join(missing)}; its scopes: {held}", field="scope"
+            )
         admin.revoke(identifier, scopes, kind)
 
 

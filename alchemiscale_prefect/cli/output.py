@@ -16,7 +16,7 @@ import typer
 from pydantic import BaseModel
 from typer.core import TyperGroup
 
-from alchemiscale_prefect.domain.errors import AlchemiscaleError
+from alchemiscale_prefect.domain.errors import AlchemiscaleError, NotFound
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -223,9 +223,9 @@ def _blocks(console: "Console", columns: Sequence[str], cells: list[list[str]], 
 def _tell(error: AlchemiscaleError, *, as_json: bool) -> None:
     # what the API said, without the words of HTTP around it
     detail = getattr(error, "detail", None)
-    # (and without the quotes that alchemiscale's texts of missing objects have)
+    # (and without the quotes that the API's texts of missing objects have, as alchemiscale's)
     message = detail if isinstance(detail, str) and detail else str(error)
-    if len(message) > 1 and message[0] == message[-1] == "'":
+    if detail == message and error.code == NotFound.code and len(message) > 1 and message[0] == message[-1]:
         message = message[1:-1]
     if as_json:
         _write_error(message, error.code, error.field)

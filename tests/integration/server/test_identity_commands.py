@@ -105,13 +105,23 @@ def test_an_administrator_by_commands(run, logs_in):
         (("add", "-i", "a b", "-s", "a-b-c"), "cannot name an identity"),
         (("add", "-i", "alice", "-s", "a-b-c", "--expires", "tomorrow"), "write it as"),
         (("remove", "-i", "nobody"), "there is no user identity 'nobody'"),
-        (("key", "revoke", "-i", "nobody", "-n", "first"), "there is no user identity 'nobody'"),
+        (("key", "revoke", "-i", "nobody", "-n", "first"), "error: there is no user identity 'nobody'"),
+        (("add", "-i", "alice", "-s", "my_org"), "error: 'my_org' is not a Scope; expected 'org-campaign-project'"),
     ],
 )
 def test_what_is_wrong_is_said_in_a_line(run, words, said):
     printed = run(*words, exit_code=1)
     assert said in printed
     assert "Traceback" not in printed
+
+
+def test_a_scope_that_was_not_given_is_not_taken_in_silence(run):
+    run("add", "-i", "alice", "-s", "org-*-*", "-s", "other-a-b")
+    said = run("remove-scope", "-i", "alice", "-s", "other-a-b", "-s", "org-campaign-*", exit_code=1)
+    assert "user identity 'alice' was not given org-campaign-*; its scopes: org-*-*, other-a-b" in said
+    run("remove-scope", "-i", "alice", "-s", "other-a-b")
+    (grant,) = run("show", "-i", "alice", "--json")["identity"]["grants"]
+    assert grant["scope"] == "org-*-*"
 
 
 def test_without_credentials_it_says_which(run, monkeypatch):
