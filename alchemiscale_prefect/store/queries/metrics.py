@@ -37,8 +37,9 @@ def ended(connection: Connection, within: timedelta) -> dict[str, dict[str, int]
     rows = connection.execute(
         text(
             """
-            select pool, state, count(*) as attempts from attempt
-            where ended_at > now() - cast(:within as interval) group by pool, state order by pool, state
+            select a.pool, a.state, count(*) as attempts from attempt a
+            join task t on t.id = a.task_id and t.copied_from_id is null
+            where a.ended_at > now() - cast(:within as interval) group by a.pool, a.state order by a.pool, a.state
             """
         ),
         {"within": within},
