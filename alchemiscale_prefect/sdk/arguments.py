@@ -26,7 +26,7 @@ def as_scoped_key(value: ScopedKey | str, field: str) -> ScopedKey:
         return ScopedKey.from_str(str(value).strip())
     except InvalidInput as error:
         raise InvalidScopedKey(
-            f"input does not appear to be a `ScopedKey`: `{field}` is {value!r}; {error}", field=field
+            f"input does not appear to be a `ScopedKey`: `{field}` is {value!r}", field=field
         ) from error
 
 

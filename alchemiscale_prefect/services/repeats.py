@@ -46,8 +46,8 @@ def set_tasks(
     with database.transaction() as connection:
         wanted = _transformations_of(connection, of) if isinstance(of, ScopedKey) else list(dict.fromkeys(of))
         ids = objects.ids_of(connection, "transformation", wanted)
-        if len(ids) < len(wanted):
-            raise NotFound("No such object in database", field="transformations")
+        if missing_keys := [key for key in wanted if str(key) not in ids]:
+            raise NotFound(f"No such object in database: {missing_keys[0]}", field="transformations")
         repeats = tasks.lock_repeats(connection, list(ids.values()))
         missing = {key: max(0, count - len(repeats[ids[str(key)]])) for key in wanted}
         if (total := sum(missing.values())) > MAX_TASKS_PER_CALL:

@@ -84,10 +84,10 @@ def estimates(database: Database, principal: Principal, network: ScopedKey) -> l
     scope = network.scope
     return [
         TransformationEstimate(
-            transformation=f"{row.transformation}-{scope}",
+            transformation=ScopedKey.of(row.transformation, scope),
             name=row.name,
-            state_a=f"{row.state_a}-{scope}",
-            state_b=f"{row.state_b}-{scope}",
+            state_a=ScopedKey.of(row.state_a, scope),
+            state_b=ScopedKey.of(row.state_b, scope),
             estimates=row.estimates,
             uncertainties=row.uncertainties,
             units=row.units,

@@ -115,10 +115,10 @@ class TransformationEstimate(BaseModel):
     `estimates` and `uncertainties` are one per ok result, in `units`; ``None`` where the Protocol gives none.
     """
 
-    transformation: str
+    transformation: ScopedKeyText
     name: str | None
-    state_a: str
-    state_b: str
+    state_a: ScopedKeyText
+    state_b: ScopedKeyText
     estimates: list[float | None]
     uncertainties: list[float | None]
     units: str | None

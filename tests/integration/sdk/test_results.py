@@ -63,12 +63,12 @@ def test_get_transformation_and_network_results(
     assert client.get_transformation_failures(edge) == []
 
     estimates = {line.transformation: line for line in client.get_network_estimates(network)}
-    assert set(estimates) == {str(edge), str(rest)}
-    line = estimates[str(edge)]
+    assert set(estimates) == {edge, rest}
+    line = estimates[edge]
     assert (line.name, line.units, len(line.estimates)) == ("the edge", "kilojoule_per_mole", 3)
-    assert [line.state_a, line.state_b] == [str(key) for key in client.get_transformation_chemicalsystems(edge)]
+    assert [line.state_a, line.state_b] == client.get_transformation_chemicalsystems(edge)
     assert sorted(line.estimates) == pytest.approx(sorted(kilojoules(one.get_estimate()) for one in singles))  # type: ignore[union-attr, type-var]
-    assert estimates[str(rest)].estimates == []
+    assert estimates[rest].estimates == []
 
 
 def test_get_transformation_and_network_failures(

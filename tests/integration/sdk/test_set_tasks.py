@@ -90,7 +90,7 @@ def test_what_set_tasks_refuses_changes_nothing(
     missing = ScopedKey.from_str(str(transformation_key).replace("-", "-0", 1))
     elsewhere = ScopedKey.of(transformation_key.gufe_key, FOREIGN)
     refused: list[tuple[object, int, str]] = [
-        ([transformation_key, missing], 1, "No such object in database"),
+        ([transformation_key, missing], 1, f"No such object in database: {missing}"),
         ([transformation_key, elsewhere], 1, "not accessible"),
         ([transformation_key, network_key], 1, "Got an unsupported `Transformation` type"),
         (str(network_key).replace("-", "-0", 1), 1, "No such object in database"),

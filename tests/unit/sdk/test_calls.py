@@ -149,7 +149,8 @@ def test_progress_and_estimates(client: AlchemiscaleClient, server: ScriptedServ
     progress = client.get_network_progress(NETWORK)
     assert (progress.status, progress.units_done, progress.units_total) == ({"running": 2}, 3, 8)
     (estimate,) = client.get_network_estimates(NETWORK)
-    assert estimate.model_dump() == line
+    assert estimate.model_dump(mode="json") == line
+    assert (estimate.state_a, estimate.state_b) == (SYSTEM, SYSTEM)
 
 
 def test_a_key_made_here_is_deprecated(client: AlchemiscaleClient) -> None:
