@@ -93,6 +93,7 @@ def run_dispatcher(stop: Event) -> None:
         settings.max_in_flight,
         timedelta(seconds=settings.start_timeout_seconds),
         settings.max_losses,
+        settings.back_off,
     )
     listener = QueueListener(database)
     try:

@@ -8,6 +8,7 @@ from pydantic import Field, PositiveInt, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from alchemiscale_prefect.domain.errors import InvalidInput
+from alchemiscale_prefect.domain.losses import BackOff
 from alchemiscale_prefect.domain.slots import Slots, TakesSlots, usable_cpus
 
 Group = TypeVar("Group", bound=BaseSettings)
@@ -49,7 +50,22 @@ class ObjectStoreSettings(BaseSettings):
     object_store: Path = Field(description="a folder for results and checkpoints")
 
 
-class ApiSettings(BaseSettings):
+class LossSettings(BaseSettings):
+    """What becomes of a Task whose attempt is lost; the API and the dispatcher both find that out."""
+
+    model_config = SettingsConfigDict(env_prefix="ALCHEMISCALE_", frozen=True)
+
+    max_losses: PositiveInt = Field(5, description="after so many lost attempts in a row a Task is in error")
+    loss_delay_seconds: float = Field(10.0, ge=0, description="rest after a first loss; doubled with each in a row")
+    loss_delay_max_seconds: float = Field(600.0, ge=0, description="no rest is longer")
+
+    @property
+    def back_off(self) -> BackOff:
+        """The two delays."""
+        return BackOff(timedelta(seconds=self.loss_delay_seconds), timedelta(seconds=self.loss_delay_max_seconds))
+
+
+class ApiSettings(LossSettings):
     """The API server."""
 
     model_config = SettingsConfigDict(env_prefix="ALCHEMISCALE_", frozen=True)
@@ -69,7 +85,6 @@ class ApiSettings(BaseSettings):
         "", description="addresses and networks, separated by commas, whose X-Forwarded-For is believed"
     )
     lease_seconds: float = Field(90.0, gt=0, description="a run that is silent for this long has lost its Task")
-    max_losses: PositiveInt = Field(5, description="after so many lost attempts in a row a Task is in error")
 
     def jwt_secrets(self) -> tuple[str, ...]:
         """The secret that signs, then those that are accepted too."""
@@ -82,7 +97,7 @@ class ApiSettings(BaseSettings):
         return timedelta(seconds=self.lease_seconds)
 
 
-class DispatchSettings(BaseSettings):
+class DispatchSettings(LossSettings):
     """The dispatcher."""
 
     model_config = SettingsConfigDict(env_prefix="ALCHEMISCALE_", frozen=True)
@@ -95,7 +110,6 @@ class DispatchSettings(BaseSettings):
     start_timeout_seconds: float = Field(
         900.0, gt=0, description="a flow run that a worker took and that has not begun after this long is lost"
     )
-    max_losses: PositiveInt = 5
 
 
 class ComputeSettings(BaseSettings):

@@ -10,9 +10,10 @@ from datetime import timedelta
 import structlog
 
 from alchemiscale_prefect.domain.attempts import Capacity, Launch, Launched, Launcher, RunState
+from alchemiscale_prefect.domain.losses import AT_ONCE, BackOff
 from alchemiscale_prefect.store import queue
 from alchemiscale_prefect.store.database import Database
-from alchemiscale_prefect.store.queries import attempts
+from alchemiscale_prefect.store.queries import attempts, losses
 from alchemiscale_prefect.store.queries import dispatch as queries
 from alchemiscale_prefect.store.queries.attempts import NotBegun
 
@@ -45,6 +46,8 @@ class Pool:
         matter: behind GPU runs that is hours.
     max_losses
         After so many losses in a row a Task is in error.
+    back_off
+        How long a Task rests after each of them.
     """
 
     name: str
@@ -52,6 +55,7 @@ class Pool:
     max_in_flight: int
     start_timeout: timedelta = timedelta(minutes=15)
     max_losses: int = 5
+    back_off: BackOff = AT_ONCE
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +78,9 @@ def dispatch(database: Database, launcher: Launcher, pool: Pool) -> Pass:
     lost = give_up_expired(database, pool) if due.expired else 0
     if due.not_begun:
         lost += give_up_never_begun(database, launcher, pool)
+    rested = end_rest(database) if due.rested else 0
     cancelled = stop_unwanted(database, launcher, pool) if due.unsettled or lost else 0
-    launched = _fill(database, launcher, pool) if due.queued or due.unlaunched or lost else []
+    launched = _fill(database, launcher, pool) if due.queued or due.unlaunched or lost or rested else []
     failed = sum(item.flow_run_id is None for item in launched)
     return Pass(len(launched) - failed, failed, lost, cancelled)
 
@@ -108,7 +113,7 @@ def give_up_expired(database: Database, pool: Pool) -> int:
         expired = attempts.expired(connection)
         if not expired:
             return 0
-        tasks = attempts.lose(connection, expired, "its lease ran out", pool.max_losses, settled=False)
+        tasks = losses.lose(connection, expired, "its lease ran out", pool.max_losses, pool.back_off, settled=False)
     log.warning("attempts_lost", reason="lease", count=len(tasks))
     return len(tasks)
 
@@ -130,9 +135,19 @@ def give_up_never_begun(database: Database, launcher: Launcher, pool: Pool) -> i
     for items, reason in ((gone, "its flow run ended before it began"), (stuck, "its flow run never began")):
         if items:
             with database.transaction() as connection:
-                lost += len(attempts.lose(connection, _pairs(items), reason, pool.max_losses, settled=items is gone))
+                lost += len(
+                    losses.lose(
+                        connection, _pairs(items), reason, pool.max_losses, pool.back_off, settled=items is gone
+                    )
+                )
             log.warning("attempts_lost", reason=reason, count=len(items))
     return lost
+
+
+def end_rest(database: Database) -> int:
+    """Tasks that have rested long enough after a loss are in the queue again."""
+    with database.transaction() as connection:
+        return losses.end_rest(connection)
 
 
 def stop_unwanted(database: Database, launcher: Launcher, pool: Pool) -> int:

@@ -14,6 +14,7 @@ from alchemiscale_prefect.domain.access import Permission, Principal
 from alchemiscale_prefect.domain.attempts import AttemptId, AttemptState
 from alchemiscale_prefect.domain.errors import AttemptVoid, InvalidInput, NotFound
 from alchemiscale_prefect.domain.keys import ScopedKey, check_gufe_key
+from alchemiscale_prefect.domain.losses import AT_ONCE, BackOff
 from alchemiscale_prefect.domain.restarts import searched_text
 from alchemiscale_prefect.domain.tasks import TaskStatus
 from alchemiscale_prefect.services import restarts
@@ -249,13 +250,15 @@ def finish(database: Database, store: ObjectStore, principal: Principal, run: Ru
     return _finished(run, body.ok, key)
 
 
-def release(database: Database, principal: Principal, run: Run, body: wire.Release, max_losses: int) -> None:
+def release(
+    database: Database, principal: Principal, run: Run, body: wire.Release, max_losses: int, back_off: BackOff = AT_ONCE
+) -> None:
     """Give an attempt back at once (the run was told to stop); the checkpoint stays for the next one."""
     principal.require(run.task.scope, Permission.write)
     with database.transaction() as connection:
         held = _hold(connection, run)
         attempts.end(connection, held, AttemptState.lost, body.reason)
-        attempts.wait_again(connection, [held.task_id], body.reason, max_losses)
+        losses.wait_again(connection, [held.task_id], body.reason, max_losses, back_off)
 
 
 def _stored_size(database: Database, store: ObjectStore, run: Run, body: wire.Finish) -> int | None:

@@ -24,7 +24,8 @@ _MISSES = 3
 _LOCK = text("select id from task where id = any(:tasks) order by id for update")
 
 # whether the Task ``t``, which extends ``parent``, may be claimed through an action
-_MAY_BE_CLAIMED = """t.status = 'waiting' and (t.extends_id is null or parent.status = 'complete')
+_MAY_BE_CLAIMED = """t.status = 'waiting' and t.not_before is null
+                   and (t.extends_id is null or parent.status = 'complete')
                    and not exists (
                        select 1 from attempt
                        where attempt.task_id = t.id and attempt.state in ('dispatched', 'running'))"""

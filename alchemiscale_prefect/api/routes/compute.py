@@ -171,7 +171,7 @@ def release(
     body: Annotated[wire.Release, Depends(json_body(wire.Release))],
 ) -> None:
     """Give the attempt back."""
-    runs.release(database, principal, run, body, system.api.max_losses)
+    runs.release(database, principal, run, body, system.api.max_losses, system.api.back_off)
 
 
 def _bytes(data: bytes) -> Response:

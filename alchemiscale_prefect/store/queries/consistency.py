@@ -16,7 +16,8 @@ _OUT_OF_PLACE = """
     join task t on t.id = a.task_id
     left join task parent on parent.id = t.extends_id
     where a.priority <> t.priority or a.queued <> (
-        t.status = 'waiting' and a.weight > 0 and (t.extends_id is null or parent.status = 'complete')
+        t.status = 'waiting' and t.not_before is null and a.weight > 0
+        and (t.extends_id is null or parent.status = 'complete')
         and not exists (
             select 1 from attempt where attempt.task_id = t.id and attempt.state in ('dispatched', 'running')))
 """

@@ -10,6 +10,7 @@ _DUE = text(
     """
     select
         exists (select 1 from attempt where state = 'running' and lease_expires_at < now()) as expired,
+        exists (select 1 from task where not_before <= now()) as rested,
         exists (select 1 from attempt where pool = :pool and state = 'dispatched'
                 and flow_run_id is not null and launched_at < now() - :ask_after) as not_begun,
         exists (select 1 from attempt where pool = :pool and state in ('cancelled', 'lost')
@@ -31,6 +32,8 @@ class Due:
     ----------
     expired
         Leases that ran out, of any pool.
+    rested
+        Tasks whose rest after a loss is over.
     not_begun
         Flow runs that were made so long ago that Prefect is to be asked about them.
     unsettled
@@ -42,6 +45,7 @@ class Due:
     """
 
     expired: bool
+    rested: bool
     not_begun: bool
     unsettled: bool
     unlaunched: bool

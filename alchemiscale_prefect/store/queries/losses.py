@@ -1,13 +1,19 @@
-"""Attempts that were given up for lost: taken back when their run is heard of again."""
+"""Attempts that are lost: their Tasks wait again after a rest; or their run is heard of again."""
 
+import random
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, bindparam, text
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.types import BigInteger, Interval
 
+from alchemiscale_prefect.domain.losses import AT_ONCE, BackOff
 from alchemiscale_prefect.domain.tasks import TaskStatus
 from alchemiscale_prefect.domain.transitions import Cause, Reason
 from alchemiscale_prefect.store import queue
-from alchemiscale_prefect.store.queries import attempts, transitions
+from alchemiscale_prefect.store.queries import transitions
+from alchemiscale_prefect.store.queries.attempts import PAIRS, cancel_live, pairs
 
 HEARD_OF_AGAIN = "an earlier attempt, given up for lost, was heard of again"
 
@@ -31,9 +37,114 @@ _REGAIN = text(
         set state = 'running', lease_expires_at = now() + :lease, ended_at = null, reason = null,
             flow_run_settled = false
         where task_id = :task and n = :n)
-    update task set losses = greatest(losses - 1, 0) where id = :task
+    update task set losses = greatest(losses - 1, 0), not_before = null where id = :task
     """
 )
+
+
+# what is locked is being changed; the next pass sees it
+_END_REST = text(
+    """
+    update task set not_before = null
+    where id in (select id from task where not_before <= now() order by id for update skip locked)
+    returning id
+    """
+)
+
+
+def lose(
+    connection: Connection,
+    attempts: Sequence[tuple[int, int]],
+    reason: str,
+    max_losses: int,
+    back_off: BackOff = AT_ONCE,
+    *,
+    settled: bool,
+) -> tuple[int, ...]:
+    """Give attempts up as lost: their Tasks wait again, or are in error after `max_losses` losses in a row.
+
+    An attempt that has ended, or whose lease was renewed since it was looked at, is left alone.
+
+    Parameters
+    ----------
+    attempts
+        (Task id, number) of dispatched attempts, or of running ones whose lease has run out.
+    settled
+        Whether the flow run needs no cancelling in Prefect any more.
+    back_off
+        How long the Tasks rest before they are in the queue again.
+
+    Returns
+    -------
+    tuple of int
+        The Tasks concerned.
+    """
+    queue.lock(connection, [task_id for task_id, _ in attempts])
+    rows = connection.execute(
+        text(
+            """
+            update attempt a
+            set state = 'lost', ended_at = now(), reason = :reason, flow_run_settled = :settled
+            from unnest(:tasks, :ns) as given(task_id, n)
+            where a.task_id = given.task_id and a.n = given.n
+              and (a.state = 'dispatched' or (a.state = 'running' and a.lease_expires_at < now()))
+            returning a.task_id
+            """
+        ).bindparams(*PAIRS),
+        {"reason": reason, "settled": settled, **pairs(attempts)},
+    )
+    tasks = tuple(row.task_id for row in rows)
+    wait_again(connection, tasks, reason, max_losses, back_off)
+    return tasks
+
+
+def wait_again(
+    connection: Connection, task_ids: Sequence[int], reason: str, max_losses: int, back_off: BackOff = AT_ONCE
+) -> None:
+    """After a loss: waiting, or in error when that happened `max_losses` times in a row.
+
+    An attempt that finished a ProtocolUnit before it was lost begins the row anew: it was of use.
+    """
+    counted = connection.execute(
+        text(
+            """
+            update task t
+            set reason = :reason, losses = 1 + case when exists (
+                select 1 from unit_result u where u.task_id = t.id and u.attempt = t.attempts and u.ok)
+                then 0 else t.losses end
+            where id = any(:tasks) and status in ('waiting', 'running') returning id, losses
+            """
+        ),
+        {"tasks": list(task_ids), "reason": reason},
+    ).all()
+    loss = Reason(Cause.loss, None, reason)
+    again = {row.id: row.losses for row in counted if row.losses < max_losses}
+    transitions.move(connection, list(again), TaskStatus.waiting, loss, shown=reason)
+    _rest(connection, {task_id: back_off.delay(n, random.random()) for task_id, n in again.items()})  # noqa: S311
+    for losses in sorted({row.losses for row in counted if row.losses >= max_losses}):
+        given_up = [row.id for row in counted if row.losses == losses]
+        shown = f"lost {losses} times in a row, the last time: {reason}"
+        transitions.move(connection, given_up, TaskStatus.error, loss, shown=shown)
+    queue.refresh(connection, task_ids)
+
+
+def _rest(connection: Connection, delays: Mapping[int, timedelta]) -> None:
+    if any(delays.values()):
+        connection.execute(
+            text(
+                "update task set not_before = now() + given.delay from unnest(:tasks, :delays) as given(id, delay) "
+                "where task.id = given.id"
+            ).bindparams(bindparam("tasks", type_=ARRAY(BigInteger)), bindparam("delays", type_=ARRAY(Interval))),
+            {"tasks": list(delays), "delays": list(delays.values())},
+        )
+
+
+def end_rest(connection: Connection) -> int:
+    """Put the Tasks back into the queue that have rested long enough after a loss; how many."""
+    rested = connection.execute(_END_REST).scalars().all()
+    if rested:
+        queue.refresh(connection, rested)
+    return len(rested)
 
 
 def regain(connection: Connection, task_id: int, n: int, lease: timedelta, *, unwanted_too: bool) -> bool:
@@ -53,7 +164,7 @@ def regain(connection: Connection, task_id: int, n: int, lease: timedelta, *, un
         return False
     if not transitions.move(connection, [task_id], TaskStatus.running, Reason(Cause.regain), attempt=n):
         return False
-    attempts.cancel_live(connection, [task_id], HEARD_OF_AGAIN)
+    cancel_live(connection, [task_id], HEARD_OF_AGAIN)
     connection.execute(_REGAIN, {**attempt, "lease": lease})
     queue.refresh(connection, [task_id])
     return True

@@ -22,7 +22,8 @@ _MOVE = text(
     moved as (
         update task t
         set status = :status, status_changed_at = now(), reason = :reason,
-            losses = case when :keep_losses then t.losses else 0 end
+            losses = case when :keep_losses then t.losses else 0 end,
+            not_before = case when :keep_losses then t.not_before end
         from was where t.id = was.id
         returning t.id, t.scope_id, t.attempts, was.status as from_status),
     noted as (

@@ -38,6 +38,8 @@ task = Table(
     Column("copied_from_id", ForeignKey("task.id"), nullable=True),
     Column("attempts", Integer, nullable=False, server_default=text("0"), comment="number of its last attempt"),
     Column("losses", Integer, nullable=False, server_default=text("0"), comment="attempts lost since it last waited"),
+    # while it is set, the Task is not in the queue; the dispatcher takes it away when it is past
+    Column("not_before", DateTime(timezone=True), nullable=True, comment="when its rest after a loss ends"),
     created_at(),
     UniqueConstraint("key"),
     one_of("status", TaskStatus),
@@ -51,6 +53,7 @@ task = Table(
         unique=True,
         postgresql_where=text("copied_from_id is not null"),
     ),
+    Index("ix_task_not_before", "not_before", postgresql_where=text("not_before is not null")),
     Index("ix_task_extends_id", "extends_id", postgresql_where=text("extends_id is not null")),
 )
 

@@ -17,12 +17,14 @@ class Model:
     live: "ModelRun | None" = None
     weights: dict[int, float] = field(default_factory=dict)
     losses: int = 0
+    resting: bool = False
     results: int = 0
 
     def claimable(self) -> bool:
         return (
             self.status is TaskStatus.waiting
             and self.live is None
+            and not self.resting
             and (self.parent is None or self.parent.status is TaskStatus.complete)
             and any(weight > 0 for weight in self.weights.values())
         )
@@ -30,6 +32,8 @@ class Model:
     def become(self, status: TaskStatus, cause: Cause) -> None:
         """Take a status; the table of transitions has the say."""
         assert may_become(self.status, status, cause), (self.status, status, cause)
+        if status is not self.status and cause is not Cause.loss:
+            self.resting = False
         self.status = status
         if status in UNACTIONED_BY:
             self.weights.clear()

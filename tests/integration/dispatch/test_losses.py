@@ -9,7 +9,7 @@ from alchemiscale_prefect.domain.attempts import AttemptId, RunState
 from alchemiscale_prefect.domain.errors import AttemptVoid
 from alchemiscale_prefect.services import dispatch
 from alchemiscale_prefect.services.dispatch import ASK_AFTER, Pass
-from alchemiscale_prefect.store.queries import attempts
+from alchemiscale_prefect.store.queries import attempts, losses
 from tests.integration.dispatch.world import FlowRun, MemoryLauncher, Net, World, pool
 
 SILENT = ASK_AFTER.total_seconds() + 1
@@ -95,7 +95,7 @@ def test_a_run_that_begins_while_it_is_given_up_goes_on(world: World, launcher: 
     (row,) = world.rows("select task_id, n from attempt")
     with world.database.transaction() as connection:
         run.begin()  # after it was looked at
-        assert attempts.lose(connection, [tuple(row)], "gone", 5, settled=True) == ()
+        assert losses.lose(connection, [tuple(row)], "gone", 5, settled=True) == ()
     assert world.attempts(key) == [(1, "running")]
     world.check()
 
@@ -137,7 +137,7 @@ def test_a_lease_renewed_while_the_reaper_looks_is_kept(world: World, net: Net) 
         expired = attempts.expired(connection)
         run.heartbeat()
         assert len(expired) == 1
-        assert attempts.lose(connection, expired, "its lease ran out", 5, settled=False) == ()
+        assert losses.lose(connection, expired, "its lease ran out", 5, settled=False) == ()
     assert world.attempts(key) == [(1, "running")]
 
 

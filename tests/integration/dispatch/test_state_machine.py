@@ -3,6 +3,7 @@
 import shutil
 import tempfile
 import uuid
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -19,15 +20,17 @@ from hypothesis.stateful import (
 
 from alchemiscale_prefect.domain.errors import AttemptVoid, InvalidInput
 from alchemiscale_prefect.domain.keys import ScopedKey
+from alchemiscale_prefect.domain.losses import AT_ONCE, BackOff
 from alchemiscale_prefect.domain.tasks import ACTIONABLE, TaskStatus
 from alchemiscale_prefect.domain.transitions import Cause, may_become
 from alchemiscale_prefect.services import dispatch
 from alchemiscale_prefect.store.database import Database
-from alchemiscale_prefect.store.queries import attempts
+from alchemiscale_prefect.store.queries import losses
 from tests.integration.dispatch.model import Model, ModelRun
 from tests.integration.dispatch.world import World, pool
 
 MAX_LOSSES = 3
+HOURS = BackOff(timedelta(hours=2), timedelta(hours=5))
 PICK = st.integers(0, 99)
 
 
@@ -196,12 +199,24 @@ class Histories(RuleBasedStateMachine):
                 n=run.run.attempt.n,
             )
 
-    @rule()
-    def reap(self) -> None:
+    @rule(rest=st.booleans())
+    def reap(self, rest: bool) -> None:
         lost = [model.live for model in self.model.values() if model.live and model.live.expired]
-        assert dispatch.give_up_expired(self.database, pool(max_losses=MAX_LOSSES)) == len(lost)
+        limits = pool(max_losses=MAX_LOSSES, back_off=HOURS if rest else AT_ONCE)
+        assert dispatch.give_up_expired(self.database, limits) == len(lost)
         for run in lost:
             self._lose(run.task)
+            run.task.resting = rest and run.task.status is TaskStatus.waiting
+
+    @rule()
+    def wake(self) -> None:
+        """The rests after losses are over."""
+        resting = [model for model in self.model.values() if model.resting]
+        assert dispatch.end_rest(self.database) == 0
+        self.world.execute("update task set not_before = now() where not_before is not null")
+        assert dispatch.end_rest(self.database) == len(resting)
+        for model in resting:
+            model.resting = False
 
     @precondition(lambda self: self.runs)
     @rule(pick=PICK)
@@ -210,7 +225,7 @@ class Histories(RuleBasedStateMachine):
         run = self._run(pick)
         (row,) = self.world.rows("select id from task where key = :key", key=run.run.task.gufe_key)
         with self.database.transaction() as connection:
-            lost = attempts.lose(connection, [(row.id, run.run.attempt.n)], "gone", MAX_LOSSES, settled=True)
+            lost = losses.lose(connection, [(row.id, run.run.attempt.n)], "gone", MAX_LOSSES, settled=True)
         if run.is_live() and (not run.begun or run.expired):
             assert lost == (row.id,)
             self._lose(run.task)

@@ -59,6 +59,6 @@ def test_what_is_lost_too_often_before_it_began_goes_from_waiting_to_error(world
     for n in (1, 2):
         world.claim()
         with world.database.transaction() as connection:
-            dispatch.attempts.lose(connection, [(row.id, n)], "gone", 2, settled=True)
+            dispatch.losses.lose(connection, [(row.id, n)], "gone", 2, settled=True)
     assert history(world, key) == [("waiting", "error", "loss", None, "gone", 2)]
     world.check()

@@ -169,7 +169,8 @@ class World:
             select t.key, a.queued from action a
             join task t on t.id = a.task_id left join task parent on parent.id = t.extends_id
             where a.queued <> (
-                t.status = 'waiting' and a.weight > 0 and coalesce(parent.status = 'complete', true)
+                t.status = 'waiting' and t.not_before is null and a.weight > 0
+                and coalesce(parent.status = 'complete', true)
                 and not exists (select 1 from attempt live where live.task_id = t.id
                                 and live.state in ('dispatched', 'running')))
                or a.priority <> t.priority
