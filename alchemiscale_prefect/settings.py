@@ -131,6 +131,9 @@ class ComputeSettings(BaseSettings):
     gpu_slots: int = Field(1, ge=0, description="GPUs that the units of one flow run may take together")
     unit_cpu_slots: int = Field(1, ge=0, description="taken by a ProtocolUnit that does not say how many")
     unit_gpu_slots: int = Field(0, ge=0, description="taken by a ProtocolUnit that does not say how many")
+    min_free_mb: int = Field(
+        500, ge=0, description="with less room in the shared or the scratch folder no ProtocolUnit starts"
+    )
     checkpoint_files_mb: int = Field(
         1000, ge=0, description="what a ProtocolUnit leaves in its shared directory is sent to the API, up to so much"
     )

@@ -22,7 +22,7 @@ from alchemiscale_prefect.chemistry.protocol_dags import UnitNode
 from alchemiscale_prefect.chemistry.versions import GUFE_VERSION
 from alchemiscale_prefect.domain.errors import AlchemiscaleError, AttemptVoid
 from alchemiscale_prefect.domain.keys import ScopedKey
-from alchemiscale_prefect.execution import checkpoints
+from alchemiscale_prefect.execution import checkpoints, disk
 from alchemiscale_prefect.execution.compute_client import ComputeClient
 from alchemiscale_prefect.execution.lease import LeaseKeeper
 from alchemiscale_prefect.execution.schedule import Done, Schedule
@@ -133,7 +133,7 @@ class Attempt:
                 raise
             except Exception as error:
                 # neither the Protocol's fault nor a lost lease: a full disk, a defect. Another host may do better.
-                self._client.release(f"{type(error).__name__}: {error}"[:REASON_LENGTH])
+                self._client.release(self._reason(error)[:REASON_LENGTH])
                 raise
         self._tell(lambda: self._report.outcome(outcome))
         return outcome
@@ -149,6 +149,12 @@ class Attempt:
         outcome = self._finish(begun, transformation, pdr)
         workspace.remove()
         return outcome
+
+    def _reason(self, error: Exception) -> str:
+        full = disk.cause(error)
+        if full is not None:
+            return f"no room left on {self._client.execution.host}: {full}"
+        return f"{type(error).__name__}: {error}"
 
     # --- the ProtocolDAG ---------------------------------------------------------------------------------------------
 
@@ -213,7 +219,7 @@ class Attempt:
         def start(
             node: UnitNode, results_so_far: Mapping[str, ProtocolUnitResult], done: Done[ProtocolUnitResult]
         ) -> None:
-            self._run_unit(UnitRun(node, results_so_far, workspace, keep), done)
+            self._run_unit(UnitRun(node, results_so_far, workspace, keep, self._settings.min_free_mb), done)
 
         settings = self._settings
         schedule = Schedule(

@@ -7,6 +7,7 @@ from pathlib import Path
 from alchemiscale_prefect.chemistry import protocol_dags
 from alchemiscale_prefect.chemistry.base import ProtocolUnitResult
 from alchemiscale_prefect.chemistry.protocol_dags import UnitNode
+from alchemiscale_prefect.execution.disk import DiskFull, check_room, tells_of_full_disk
 from alchemiscale_prefect.execution.workspace import Workspace
 
 
@@ -29,6 +30,8 @@ class UnitRun:
         Where it writes.
     keep
         Stores the result of a try, and what it left in its shared directory.
+    min_free_mb
+        Room that there must be for it to start.
     """
 
     def __init__(
@@ -37,11 +40,13 @@ class UnitRun:
         finished: Mapping[str, ProtocolUnitResult],
         workspace: Workspace,
         keep: Callable[[ProtocolUnitResult, Path], None],
+        min_free_mb: int = 0,
     ) -> None:
         self._node = node
         self._finished = finished
         self._workspace = workspace
         self._keep = keep
+        self._min_free_mb = min_free_mb
         self._tries = count(1)
 
     @property
@@ -56,7 +61,10 @@ class UnitRun:
         ------
         UnitFailed
             The unit raised; the ProtocolUnitFailure is stored.
+        DiskFull
+            There is no room here, before the unit starts or while it runs. Nothing is stored: the unit is not to blame.
         """
+        check_room((self._workspace.shared, self._workspace.scratch), self._min_free_mb)
         directories = self._workspace.unit(self._node.key, next(self._tries))
         try:
             result = protocol_dags.execute_unit(
@@ -69,10 +77,15 @@ class UnitRun:
             )
         finally:
             directories.remove_scratch()
+        if protocol_dags.is_ok(result):
+            self._keep(result, directories.shared)
+            return result
+        failure = protocol_dags.unit_traceback(result)
+        if tells_of_full_disk(failure.traceback):
+            directories.remove_shared()
+            raise DiskFull(f"{self.name}: {failure.exception}")
         self._keep(result, directories.shared)
-        if not protocol_dags.is_ok(result):
-            raise UnitFailed(protocol_dags.unit_traceback(result).exception)
-        return result
+        raise UnitFailed(failure.exception)
 
     @staticmethod
     def is_failure_of_unit(error: BaseException) -> bool:

@@ -19,6 +19,10 @@ class UnitDirectories:
         """Remove what nobody needs after the try."""
         shutil.rmtree(self.scratch.parent, ignore_errors=True)
 
+    def remove_shared(self) -> None:
+        """Remove what nobody will read, since the try does not count."""
+        shutil.rmtree(self.shared, ignore_errors=True)
+
 
 @dataclass(frozen=True, slots=True)
 class Workspace:
