@@ -75,7 +75,9 @@ def create(
         parent_ids = _parents(connection, transformations, wanted, parents)
         names = tasks.create(connection, wanted, parent_ids, principal.identifier, seed)
         if seed is not None and len(names) < len(wanted):
-            # the same request, sent twice, was answered meanwhile
+            # a creation of this name was committed meanwhile: the same one, which has all of the Tasks, or another one
+            if names:
+                raise _named_twice()
             return _created_before(connection, seed, wanted, parents)
         audit.record_keys(
             connection, principal, "task.create", list(dict.fromkeys(transformations)), {"tasks": len(names)}
@@ -209,10 +211,14 @@ def _created_before(
     found = tasks.created(connection, seed, len(transformation_ids) + 1)
     asked = zip(transformation_ids, (None if parent is None else parent.gufe_key for parent in parents), strict=True)
     if [(row.transformation_id, row.extends) for row in found] != list(asked):
-        raise Conflict(
-            f"this {IDEMPOTENCY_KEY} was sent with another request; give every request its own", field=IDEMPOTENCY_KEY
-        )
+        raise _named_twice()
     return [row.name for row in found]
+
+
+def _named_twice() -> Conflict:
+    return Conflict(
+        f"this {IDEMPOTENCY_KEY} was sent with another request; give every request its own", field=IDEMPOTENCY_KEY
+    )
 
 
 def _set_status(connection: Connection, task_ids: set[int], new: TaskStatus, reason: Reason) -> set[int]:

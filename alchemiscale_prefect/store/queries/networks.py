@@ -49,12 +49,23 @@ _NODES = text(
     "select :id, id, :scope from unnest(:ids) as given(id)"
 ).bindparams(bindparam("ids", type_=ARRAY(BigInteger)))
 
+# locked in the one order that everybody uses: two who set the same networks never wait for each other in a circle
+_HELD = "with held as materialized (select id from network where id = any(:ids) order by id for no key update)"
+
 _SET_STATES = text(
-    "update network n set state = given.state from unnest(:ids, :states) as given(id, state) where n.id = given.id"
+    f"""
+    {_HELD}
+    update network n set state = given.state
+    from unnest(:ids, :states) as given(id, state) join held using (id) where n.id = given.id
+    """  # noqa: S608  the interpolated text is a constant
 ).bindparams(bindparam("ids", type_=ARRAY(BigInteger)), bindparam("states", type_=ARRAY(Text)))
 
 _SET_WEIGHTS = text(
-    "update network n set weight = given.weight from unnest(:ids, :weights) as given(id, weight) where n.id = given.id"
+    f"""
+    {_HELD}
+    update network n set weight = given.weight
+    from unnest(:ids, :weights) as given(id, weight) join held using (id) where n.id = given.id
+    """  # noqa: S608  the interpolated text is a constant
 ).bindparams(bindparam("ids", type_=ARRAY(BigInteger)), bindparam("weights", type_=ARRAY(Double)))
 
 

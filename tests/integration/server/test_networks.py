@@ -2,6 +2,8 @@
 
 import gzip
 import json
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -229,6 +231,27 @@ def test_bad_weights_change_nothing(client, submit, weight):
         "weights",
     )
     assert client.post("/bulk/networks/weight/get", json={"networks": [one, two]}).json() == [0.5, 0.5]
+
+
+@pytest.mark.parametrize("values", [{"states": ["inactive"] * 2}, {"weights": [0.1, 0.2]}])
+def test_networks_are_locked_in_one_order_whatever_that_of_the_input(client, submit, database, values):
+    first, second = submit(network_chain("one")), submit(network_chain("two"))
+    path = f"/bulk/networks/{'state' if 'states' in values else 'weight'}/set"
+    lock = "select id from network where id = {} for update nowait"
+    with database.transaction() as connection, ThreadPoolExecutor() as pool:
+        ids = connection.exec_driver_sql("select id from network order by id").scalars().all()
+        connection.exec_driver_sql(lock.format(ids[0]))
+        answers = [
+            pool.submit(client.post, path, json={"networks": list(map(str, order)), **values})
+            for order in ((first, second), (second, first))
+        ]
+        waiting = "select count(*) from pg_locks where not granted"
+        while connection.exec_driver_sql(waiting).scalar_one() < 2:
+            time.sleep(0.02)
+        # neither of them has locked the second one before the first
+        connection.exec_driver_sql(lock.format(ids[1]))
+        connection.rollback()
+        assert [answer.result().status_code for answer in answers] == [200, 200]
 
 
 def test_a_missing_network_is_said_to_be_missing_or_empty(client):

@@ -8,6 +8,7 @@ import pytest
 
 from alchemiscale_prefect.domain.access import IdentityKind
 from alchemiscale_prefect.domain.keys import ScopedKey
+from alchemiscale_prefect.store.queries import tasks
 from alchemiscale_prefect.wire.headers import IDEMPOTENCY_KEY
 from tests.api_server import SCOPE, refused
 from tests.chains import keys_of, network_chain
@@ -102,6 +103,19 @@ def test_the_same_request_from_many_threads_makes_its_tasks_once(
     assert all(answer == answers[0] for answer in answers)
     assert set(tasks_of(client)) == set(answers[0])
     assert len(answers[0]) == 20 * len(transformations)
+
+
+@pytest.mark.parametrize("already", [1, 3, 4])
+def test_the_name_of_another_request_that_was_under_way_is_refused(
+    client: httpx.Client, transformations: list[str], already: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create(client, "one", transformations[:1] * already)
+    # as if the first one were committed just after the second one has looked for it
+    look, first = tasks.created, iter([True])
+    monkeypatch.setattr(tasks, "created", lambda *arguments: [] if next(first, False) else look(*arguments))
+    answer = create(client, "one", transformations[:1] * 2)
+    refused(answer, 409, "conflict", IDEMPOTENCY_KEY)
+    assert len(tasks_of(client)) == already
 
 
 @pytest.mark.parametrize("name", ["", "n" * 201])
