@@ -7,6 +7,7 @@ from pathlib import Path
 from alchemiscale_prefect.chemistry import protocol_dags
 from alchemiscale_prefect.chemistry.base import ProtocolUnitResult
 from alchemiscale_prefect.chemistry.protocol_dags import UnitNode
+from alchemiscale_prefect.execution.capture import captured
 from alchemiscale_prefect.execution.disk import DiskFull, check_room, tells_of_full_disk
 from alchemiscale_prefect.execution.workspace import Workspace
 
@@ -67,14 +68,15 @@ class UnitRun:
         check_room((self._workspace.shared, self._workspace.scratch), self._min_free_mb)
         directories = self._workspace.unit(self._node.key, next(self._tries))
         try:
-            result = protocol_dags.execute_unit(
-                self._node,
-                self._finished,
-                shared=directories.shared,
-                scratch=directories.scratch,
-                stdout=directories.stdout,
-                stderr=directories.stderr,
-            )
+            with captured(directories.stdout, directories.stderr):
+                result = protocol_dags.execute_unit(
+                    self._node,
+                    self._finished,
+                    shared=directories.shared,
+                    scratch=directories.scratch,
+                    stdout=directories.stdout,
+                    stderr=directories.stderr,
+                )
         finally:
             directories.remove_scratch()
         if protocol_dags.is_ok(result):
