@@ -51,10 +51,11 @@ check: $(INSTALLED)  ## format, lint, types and layers
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
 
-bench: $(INSTALLED)  ## what calls, submissions and claims cost, beside what they cannot do without
+bench: $(INSTALLED)  ## what calls, submissions, claims and dispatch cost, beside what they cannot do without
 	@$(BIN)/python -m benchmarks.api
 	@$(BIN)/python -m benchmarks.submit
 	@$(BIN)/python -m benchmarks.claim
+	@$(BIN)/python -m benchmarks.dispatch
 
 docs: $(INSTALLED)  ## the documentation, in site/
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
