@@ -117,6 +117,27 @@ class Capacity:
     paused: bool = False
 
 
+class Fate(StrEnum):
+    """How a flow run ended.
+
+    ``failed``: its ProtocolUnits did. ``cancelled``: somebody cancelled it. ``lost``: what it ran on gave way.
+    """
+
+    completed = "completed"
+    failed = "failed"
+    cancelled = "cancelled"
+    lost = "lost"
+    never_started = "never_started"
+
+
+@dataclass(frozen=True, slots=True)
+class RunEnd:
+    """How a flow run ended, with what the orchestrator says of it."""
+
+    fate: Fate
+    reason: str
+
+
 class Launcher(Protocol):
     """Starts and cancels the flow runs of attempts."""
 
@@ -130,6 +151,10 @@ class Launcher(Protocol):
 
     def states(self, flow_run_ids: Collection[UUID]) -> Mapping[UUID, RunState]:
         """The state of each flow run asked for."""
+        ...
+
+    def ends(self, flow_run_ids: Collection[UUID]) -> Mapping[UUID, RunEnd]:
+        """How those of the flow runs ended that have ended; one that is not known is left out."""
         ...
 
     def capacity(self) -> Capacity:

@@ -14,7 +14,8 @@ class Cause(StrEnum):
 
     ``user`` sets it; ``begin``: a flow run took the lease of an attempt; ``outcome``: the attempt finished; ``loss``:
     its worker vanished or gave it back; ``regain``: a run that was given up for lost is heard of again; ``stop``: no
-    network wants it any more; ``restart``: a restart pattern found its error.
+    network wants it any more, or its flow run was cancelled in Prefect before it began; ``restart``: a restart
+    pattern found its error.
     """
 
     user = "user"
@@ -36,8 +37,8 @@ TRANSITIONS: Mapping[TaskStatus, Mapping[TaskStatus, frozenset[Cause]]] = Mappin
             {
                 _S.waiting: _EVERY,
                 _S.running: frozenset({Cause.begin, Cause.regain}),
-                # lost too often without ever having begun
-                _S.error: frozenset({Cause.loss}),
+                # lost too often without ever having begun, or called off in Prefect
+                _S.error: frozenset({Cause.loss, Cause.stop}),
                 _S.invalid: _USER,
                 _S.deleted: _USER,
             }

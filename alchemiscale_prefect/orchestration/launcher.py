@@ -9,8 +9,9 @@ from uuid import UUID
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.objects import StateType
 
-from alchemiscale_prefect.domain.attempts import AttemptId, Capacity, Launch, Launched, RunState
+from alchemiscale_prefect.domain.attempts import AttemptId, Capacity, Launch, Launched, RunEnd, RunState
 from alchemiscale_prefect.orchestration.capacity import read_capacity
+from alchemiscale_prefect.orchestration.states import run_end, run_state
 
 _OVER = (RunState.ended, RunState.missing)
 
@@ -26,18 +27,6 @@ PAUSES = (0.0, 0.5, 1.5)
 
 # a capacity is good for so long: a burst of passes asks Prefect once
 CAPACITY_SECONDS = 5.0
-
-_STATES = {
-    StateType.SCHEDULED: RunState.scheduled,
-    StateType.PENDING: RunState.pending,
-    StateType.PAUSED: RunState.scheduled,
-    StateType.RUNNING: RunState.running,
-    StateType.CANCELLING: RunState.running,
-    StateType.COMPLETED: RunState.ended,
-    StateType.FAILED: RunState.ended,
-    StateType.CRASHED: RunState.ended,
-    StateType.CANCELLED: RunState.ended,
-}
 
 
 class PrefectLauncher:
@@ -119,14 +108,19 @@ class PrefectLauncher:
     def states(self, flow_run_ids: Collection[UUID]) -> Mapping[UUID, RunState]:
         """The state of each flow run asked for; `RunState.missing` if Prefect does not know it."""
         found = dict.fromkeys(flow_run_ids, RunState.missing)
+        return found | {UUID(run["id"]): run_state(run) for run in self._read(flow_run_ids)}
+
+    def ends(self, flow_run_ids: Collection[UUID]) -> Mapping[UUID, RunEnd]:
+        """How those of the flow runs ended that have ended; one that Prefect does not know is left out."""
+        ends = {UUID(run["id"]): run_end(run) for run in self._read(flow_run_ids)}
+        return {flow_run_id: end for flow_run_id, end in ends.items() if end is not None}
+
+    def _read(self, flow_run_ids: Collection[UUID]) -> Iterator[Mapping[str, Any]]:
         for batch in _batches(sorted(flow_run_ids), LOOK_UP_SIZE):
-            runs = self._post(
+            yield from self._post(
                 "/flow_runs/filter",
                 {"flow_runs": {"id": {"any_": [str(flow_run_id) for flow_run_id in batch]}}, "limit": len(batch)},
             )
-            for run in runs:
-                found[UUID(run["id"])] = _STATES[StateType(run["state_type"])]
-        return found
 
     def capacity(self) -> Capacity:
         """What the deployment's work pool and queue have room for, as of `CAPACITY_SECONDS` ago at most."""

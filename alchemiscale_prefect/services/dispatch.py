@@ -9,7 +9,7 @@ from datetime import timedelta
 
 import structlog
 
-from alchemiscale_prefect.domain.attempts import Capacity, Launch, Launched, Launcher, RunState
+from alchemiscale_prefect.domain.attempts import Capacity, Fate, Launch, Launched, Launcher, RunEnd, RunState
 from alchemiscale_prefect.domain.losses import AT_ONCE, BackOff
 from alchemiscale_prefect.store import queue
 from alchemiscale_prefect.store.database import Database
@@ -26,6 +26,8 @@ ASK_AFTER = timedelta(seconds=30)
 BATCH = 200
 
 UNLIMITED = Capacity()
+# of a flow run that somebody deleted
+UNKNOWN_END = RunEnd(Fate.lost, "Prefect does not know its flow run")
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,16 +133,14 @@ def give_up_never_begun(database: Database, launcher: Launcher, pool: Pool) -> i
     _note_pending(database, [item for item in taken if item.pending_for is None], pending=True)
     _note_pending(database, [item for item in scheduled if item.pending_for is not None], pending=False)
     stuck = [item for item in taken if item.pending_for is not None and item.pending_for > pool.start_timeout]
-    lost = 0
-    for items, reason in ((gone, "its flow run ended before it began"), (stuck, "its flow run never began")):
-        if items:
-            with database.transaction() as connection:
-                lost += len(
-                    losses.lose(
-                        connection, _pairs(items), reason, pool.max_losses, pool.back_off, settled=items is gone
-                    )
-                )
-            log.warning("attempts_lost", reason=reason, count=len(items))
+    ends = launcher.ends([item.flow_run_id for item in gone]) if gone else {}
+    lost = _lose(database, pool, stuck, "its flow run never began", settled=False)
+    for end in sorted(set(ends.values()) | {UNKNOWN_END}, key=str):
+        ended = [item for item in gone if ends.get(item.flow_run_id, UNKNOWN_END) == end]
+        if end.fate is Fate.cancelled:
+            _call_off(database, ended, end.reason)
+        else:
+            lost += _lose(database, pool, ended, f"it ended before it began: {end.reason}", settled=True)
     return lost
 
 
@@ -162,6 +162,23 @@ def stop_unwanted(database: Database, launcher: Launcher, pool: Pool) -> int:
     if len(stopped) < len(unsettled):
         log.warning("not_cancelled", count=len(unsettled) - len(stopped))
     return len(stopped)
+
+
+def _lose(database: Database, pool: Pool, items: Sequence[NotBegun], reason: str, *, settled: bool) -> int:
+    if not items:
+        return 0
+    with database.transaction() as connection:
+        lost = losses.lose(connection, _pairs(items), reason, pool.max_losses, pool.back_off, settled=settled)
+    log.warning("attempts_lost", reason=reason, count=len(lost))
+    return len(lost)
+
+
+def _call_off(database: Database, items: Sequence[NotBegun], reason: str) -> None:
+    if not items:
+        return
+    with database.transaction() as connection:
+        called_off = losses.call_off(connection, _pairs(items), reason)
+    log.warning("attempts_called_off", reason=reason, count=len(called_off))
 
 
 def _note_pending(database: Database, items: Sequence[NotBegun], *, pending: bool) -> None:

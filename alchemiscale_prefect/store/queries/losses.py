@@ -42,6 +42,35 @@ _REGAIN = text(
 )
 
 
+def call_off(connection: Connection, attempts: Sequence[tuple[int, int]], reason: str) -> tuple[int, ...]:
+    """Somebody cancelled the flow runs of dispatched attempts (Task id, number): their Tasks are in error.
+
+    They would be dispatched again and again else. The actions stay: a Task that is set waiting runs.
+
+    Returns
+    -------
+    tuple of int
+        The Tasks concerned; an attempt that has begun or ended meanwhile is left alone.
+    """
+    queue.lock(connection, [task_id for task_id, _ in attempts])
+    rows = connection.execute(
+        text(
+            """
+            update attempt a
+            set state = 'cancelled', ended_at = now(), reason = :reason, flow_run_settled = true
+            from unnest(:tasks, :ns) as given(task_id, n)
+            where a.task_id = given.task_id and a.n = given.n and a.state = 'dispatched'
+            returning a.task_id
+            """
+        ).bindparams(*PAIRS),
+        {"reason": reason, **pairs(attempts)},
+    )
+    tasks = tuple(row.task_id for row in rows)
+    transitions.move(connection, tasks, TaskStatus.error, Reason(Cause.stop, None, reason), shown=reason)
+    queue.refresh(connection, tasks)
+    return tasks
+
+
 # what is locked is being changed; the next pass sees it
 _END_REST = text(
     """

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from alchemiscale_prefect.domain.attempts import AttemptId, RunState
+from alchemiscale_prefect.domain.attempts import AttemptId, Fate, RunEnd, RunState
 from alchemiscale_prefect.domain.errors import AttemptVoid
 from alchemiscale_prefect.services import dispatch
 from alchemiscale_prefect.services.dispatch import ASK_AFTER, Pass
@@ -39,6 +39,48 @@ def test_a_run_that_ended_before_it_began_is_lost_and_has_a_successor(
     assert launcher.cancelled == [], "nothing is left to stop"
     with pytest.raises(AttemptVoid):
         world.run(first, launcher.of(first)).begin()
+
+
+@pytest.mark.parametrize(
+    ("end", "reason"),
+    [
+        (RunEnd(Fate.never_started, "no such image"), "it ended before it began: no such image"),
+        (None, "it ended before it began: Prefect does not know its flow run"),
+    ],
+)
+def test_the_loss_has_the_reason_that_prefect_gives(
+    world: World, launcher: MemoryLauncher, net: Net, end: RunEnd | None, reason: str
+) -> None:
+    world.tasks(net)
+    dispatch.dispatch(world.database, launcher, pool())
+    flow_run = launcher.of(_only_attempt(launcher))
+    launcher.state[flow_run] = RunState.ended
+    if end is not None:
+        launcher.ended[flow_run] = end
+    world.age(SILENT)
+    dispatch.give_up_never_begun(world.database, launcher, pool())
+    (row,) = world.rows("select a.reason, t.reason as shown from attempt a join task t on t.id = a.task_id")
+    assert tuple(row) == (reason, reason)
+
+
+def test_a_run_that_somebody_cancelled_in_prefect_is_not_made_again_and_again(
+    world: World, launcher: MemoryLauncher, net: Net
+) -> None:
+    called_off, crashed = world.tasks(net, 2)
+    dispatch.dispatch(world.database, launcher, pool())
+    by_task = {launch.attempt.task: launcher.of(launch.attempt) for launch in launcher.launched}
+    for flow_run in by_task.values():
+        launcher.state[flow_run] = RunState.ended
+    launcher.ended[by_task[str(called_off)]] = RunEnd(Fate.cancelled, "cancelled in Prefect")
+    launcher.ended[by_task[str(crashed)]] = RunEnd(Fate.lost, "crashed")
+    world.age(SILENT)
+    assert dispatch.dispatch(world.database, launcher, pool()) == Pass(launched=1, lost=1)
+    assert world.attempts(called_off) == [(1, "cancelled")]
+    assert world.attempts(crashed) == [(1, "lost"), (2, "dispatched")]
+    assert world.status(called_off) == "error"
+    world.check()
+    world.set_status([called_off], "waiting")
+    assert dispatch.dispatch(world.database, launcher, pool()).launched == 1
 
 
 def test_a_run_may_wait_for_a_worker_as_long_as_it_takes(world: World, launcher: MemoryLauncher, net: Net) -> None:

@@ -1,23 +1,18 @@
 """The launcher against a real Prefect server, on SQLite: creation in bulk with idempotency, states, cancellation."""
 
-import os
-import socket
-import subprocess
-import sys
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
 import pytest
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.actions import WorkPoolUpdate
 from prefect.client.schemas.objects import StateType
 from prefect.exceptions import ObjectNotFound
 from prefect.settings import PREFECT_API_URL, temporary_settings
-from prefect.states import Completed, Crashed, Pending, Running, State
+from prefect.states import Cancelling, Completed, Crashed, Pending, Running, State
 
-from alchemiscale_prefect.domain.attempts import AttemptId, Capacity, Launch, RunState
+from alchemiscale_prefect.domain.attempts import AttemptId, Capacity, Fate, Launch, RunState
 from alchemiscale_prefect.domain.checks import CheckStatus
 from alchemiscale_prefect.orchestration import launcher as launcher_module
 from alchemiscale_prefect.orchestration.checks import check_prefect
@@ -26,8 +21,8 @@ from alchemiscale_prefect.orchestration.launcher import LOOK_UP_SIZE, PrefectLau
 from alchemiscale_prefect.services import dispatch
 from alchemiscale_prefect.services.dispatch import Pass
 from tests.command_line import CommandLine
+from tests.integration.dispatch.prefect_server import prefect_server
 from tests.integration.dispatch.world import World, pool
-from tests.waiting import wait_for
 
 POOL = "test-pool"
 
@@ -35,47 +30,8 @@ POOL = "test-pool"
 @pytest.fixture(scope="module")
 def prefect_api_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A Prefect server."""
-    folder = tmp_path_factory.mktemp("prefect")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    log = folder / "server.log"
-    with log.open("wb") as output:
-        server = subprocess.Popen(
-            # without its background services, whose writes lock SQLite at any time
-            [sys.executable, "-m", "prefect", "server", "start", "--no-services", "--port", str(port)],
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            cwd=folder,
-            env=_environment(folder),
-        )
-    url = f"http://127.0.0.1:{port}/api"
-    try:
-        wait_for(lambda: server.poll() is not None or _is_up(url), "the Prefect server", 120)
-        assert server.poll() is None, log.read_text()
+    with prefect_server(tmp_path_factory.mktemp("prefect")) as url:
         yield url
-    finally:
-        server.terminate()
-        server.wait(30)
-
-
-def _environment(folder: Path) -> dict[str, str]:
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
-    return {
-        **inherited,
-        "PREFECT_HOME": str(folder),
-        "PREFECT_SERVER_EPHEMERAL_ENABLED": "false",
-        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-        "PREFECT_SERVER_DATABASE_CONNECTION_URL": f"sqlite+aiosqlite:///{folder / 'prefect.db'}",
-    }
-
-
-def _is_up(url: str) -> bool:
-    try:
-        return httpx.get(f"{url}/health", timeout=5).is_success
-    except httpx.HTTPError:
-        return False
 
 
 @pytest.fixture(scope="module")
@@ -196,12 +152,18 @@ def test_states_are_told_in_our_words(client: SyncPrefectClient, launcher: Prefe
     for flow_run, state in runs.items():
         _move(client, flow_run, *histories[state])
     crashed, unknown = _launch_one(launcher), uuid.uuid4()
-    _move(client, crashed, Pending(), Crashed())
+    _move(client, crashed, Pending(), Crashed(message="Process exited with status code: 137."))
     assert launcher.states([*runs, crashed, unknown]) == {
         **runs,
         crashed: RunState.ended,
         unknown: RunState.missing,
     }
+    ends = launcher.ends([*runs, crashed, unknown])
+    assert {flow_run: end.fate for flow_run, end in ends.items()} == {
+        **{flow_run: Fate.completed for flow_run, state in runs.items() if state is RunState.ended},
+        crashed: Fate.lost,
+    }
+    assert ends[crashed].reason == "it ran out of memory, probably: Process exited with status code: 137."
     assert launcher.states([]) == {}
 
 
@@ -336,6 +298,17 @@ def test_a_life_of_a_task_with_the_real_orchestrator(
     world.set_status([first], "deleted")
     assert dispatch.dispatch(world.database, launcher, pool()) == Pass(cancelled=1)
     assert client.read_flow_run(rows[first.gufe_key]).state_type is StateType.CANCELLED
+    # who cancels a flow run in Prefect's own pages finds its Task in error, and not dispatched anew
+    (cancelled,) = world.tasks(net)
+    assert dispatch.dispatch(world.database, launcher, pool()) == Pass(launched=1)
+    flow_run = world.attempt(AttemptId(str(cancelled), 1)).flow_run_id
+    client.set_flow_run_state(flow_run, Cancelling())
+    assert client.read_flow_run(flow_run).state_type is StateType.CANCELLED
+    world.age(31)
+    assert dispatch.dispatch(world.database, launcher, pool()) == Pass()
+    (row,) = world.rows("select status, reason from task where key = :key", key=cancelled.gufe_key)
+    assert row.status == "error"
+    assert row.reason.startswith("its flow run was cancelled in Prefect")
     # the other one crashes before it begins
     _move(client, rows[second.gufe_key], Pending(), Crashed())
     world.age(31)

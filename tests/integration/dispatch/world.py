@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from alchemiscale_prefect.domain.access import IdentityKind, Principal
-from alchemiscale_prefect.domain.attempts import AttemptId, Capacity, Launch, Launched, RunState
+from alchemiscale_prefect.domain.attempts import AttemptId, Capacity, Launch, Launched, RunEnd, RunState
 from alchemiscale_prefect.domain.keys import ScopedKey
 from alchemiscale_prefect.domain.scopes import Scope
 from alchemiscale_prefect.domain.tasks import TaskStatus
@@ -299,8 +299,8 @@ class MemoryLauncher:
         What was asked for, in order, with repetitions.
     runs
         Idempotency key → flow run.
-    state
-        Of each flow run.
+    state, ended
+        Of each flow run, and how it ended if that is known.
     refuse
         Tasks for which it makes no flow run.
     fail_before, fail_after
@@ -313,6 +313,7 @@ class MemoryLauncher:
     cancelled: list[uuid.UUID] = field(default_factory=list)
     runs: dict[str, uuid.UUID] = field(default_factory=dict)
     state: dict[uuid.UUID, RunState] = field(default_factory=dict)
+    ended: dict[uuid.UUID, RunEnd] = field(default_factory=dict)
     refuse: set[str] = field(default_factory=set)
     fail_before: bool = False
     fail_after: bool = False
@@ -345,6 +346,9 @@ class MemoryLauncher:
 
     def states(self, flow_run_ids: Collection[uuid.UUID]) -> Mapping[uuid.UUID, RunState]:
         return {flow_run: self.state.get(flow_run, RunState.missing) for flow_run in flow_run_ids}
+
+    def ends(self, flow_run_ids: Collection[uuid.UUID]) -> Mapping[uuid.UUID, RunEnd]:
+        return {flow_run: self.ended[flow_run] for flow_run in flow_run_ids if flow_run in self.ended}
 
     def capacity(self) -> Capacity:
         if self.free is None:

@@ -12,7 +12,7 @@ from alchemiscale_prefect.domain.transitions import TRANSITIONS, Cause, check_tr
 # user, begin, outcome, loss, reGain, stop, restart pattern
 TABLE = """
             waiting running complete error invalid deleted
-waiting     =       bg      -        l     u       u
+waiting     =       bg      -        ls    u       u
 running     uls     =       o        ol    u       u
 complete    -       -       =        -     u       u
 error       ur      g       -        =     u       u

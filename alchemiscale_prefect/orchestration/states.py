@@ -1,0 +1,98 @@
+"""What Prefect's states mean for an attempt: one table.
+
+A signal only. That an attempt is over is proved by its lease, that it succeeded by its result.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from prefect.client.schemas.objects import StateType
+
+from alchemiscale_prefect.domain.attempts import Fate, RunEnd, RunState
+
+UNDER_WAY: Mapping[StateType, RunState] = {
+    StateType.SCHEDULED: RunState.scheduled,
+    StateType.PAUSED: RunState.scheduled,
+    StateType.PENDING: RunState.pending,
+    StateType.RUNNING: RunState.running,
+    StateType.CANCELLING: RunState.running,
+}
+"""The states that are no end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """A row of the table: how a flow run ended that is in a state of this type, with this in its message."""
+
+    type: StateType
+    message: re.Pattern[str]
+    fate: Fate
+    reason: str
+
+
+def _ending(type_: StateType, message: str, fate: Fate, reason: str) -> Ending:
+    return Ending(type_, re.compile(message, re.IGNORECASE), fate, reason)
+
+
+_CRASHED, _CANCELLED = StateType.CRASHED, StateType.CANCELLED
+
+ENDINGS: tuple[Ending, ...] = (
+    _ending(StateType.COMPLETED, "", Fate.completed, "its flow run completed"),
+    _ending(StateType.FAILED, "", Fate.failed, "its flow run failed"),
+    # what `flows.run_task` answers when the API refuses it the attempt
+    _ending(_CANCELLED, r"is not \(or no longer\) this run's", Fate.lost, "its flow run was refused the attempt"),
+    _ending(_CANCELLED, "", Fate.cancelled, "its flow run was cancelled in Prefect"),
+    _ending(_CRASHED, r"preempt|\bspot\b.*\b(reclaim|interrupt)", Fate.lost, "its host was preempted"),
+    _ending(_CRASHED, r"evict", Fate.lost, "it was evicted from its host"),
+    _ending(
+        _CRASHED,
+        r"out.of.memory|\bOOM|high memory usage|status code:? (137|247)\b",
+        Fate.lost,
+        "it ran out of memory, probably",
+    ),
+    _ending(_CRASHED, r"status code:? -9\b", Fate.lost, "its process was killed; it ran out of memory, perhaps"),
+    _ending(
+        _CRASHED,
+        r"time.?limit|deadline ?exceeded|\bTIMEOUT\b|walltime",
+        Fate.lost,
+        "its time on the host was over",
+    ),
+    _ending(
+        _CRASHED, r"node.?(fail|lost|shutdown|not.?ready)|no active or succeeded pods", Fate.lost, "its host failed"
+    ),
+    _ending(
+        _CRASHED,
+        r"could not start|failed to submit|could not be created|ImagePull|status code:? (125|126|127)\b",
+        Fate.never_started,
+        "its flow run could not be started",
+    ),
+    _ending(
+        _CRASHED,
+        r"termination signal|interrupt signal|cancelled by the runtime|status code:? (-15|143|-2|130)\b",
+        Fate.lost,
+        "its process was told to stop",
+    ),
+    _ending(
+        _CRASHED, r"Request to .* failed|attempting to contact the server", Fate.lost, "it could not reach Prefect"
+    ),
+    _ending(_CRASHED, "", Fate.lost, "its flow run crashed"),
+)
+"""The first row that fits counts; every type that is an end has one without a message."""
+
+
+def run_state(run: Mapping[str, Any]) -> RunState:
+    """Where a flow run, as the API answers it, stands."""
+    return UNDER_WAY.get(StateType(run["state_type"]), RunState.ended)
+
+
+def run_end(run: Mapping[str, Any]) -> RunEnd | None:
+    """How a flow run, as the API answers it, ended; ``None`` if it has not."""
+    type_ = StateType(run["state_type"])
+    if type_ in UNDER_WAY:
+        return None
+    message = ((run.get("state") or {}).get("message") or "").strip()
+    ending = next(row for row in ENDINGS if row.type is type_ and row.message.search(message))
+    said = f": {message.splitlines()[0][:300]}" if message else ""
+    return RunEnd(ending.fate, ending.reason + said)

@@ -1,0 +1,58 @@
+"""A Prefect server of our own, on SQLite."""
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+
+from tests.waiting import wait_for
+
+
+@contextmanager
+def prefect_server(folder: Path) -> Iterator[str]:
+    """Its API's address; what it keeps is in `folder`."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    log = folder / "server.log"
+    with log.open("wb") as output:
+        server = subprocess.Popen(
+            # without its background services, whose writes lock SQLite at any time
+            [sys.executable, "-m", "prefect", "server", "start", "--no-services", "--port", str(port)],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            cwd=folder,
+            env=_environment(folder),
+        )
+    url = f"http://127.0.0.1:{port}/api"
+    try:
+        wait_for(lambda: server.poll() is not None or _is_up(url), "the Prefect server", 120)
+        assert server.poll() is None, log.read_text()
+        yield url
+    finally:
+        server.terminate()
+        server.wait(30)
+
+
+def _environment(folder: Path) -> dict[str, str]:
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
+    return {
+        **inherited,
+        "PREFECT_HOME": str(folder),
+        "PREFECT_SERVER_EPHEMERAL_ENABLED": "false",
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "PREFECT_SERVER_DATABASE_CONNECTION_URL": f"sqlite+aiosqlite:///{folder / 'prefect.db'}",
+    }
+
+
+def _is_up(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/health", timeout=5).is_success
+    except httpx.HTTPError:
+        return False
