@@ -50,7 +50,11 @@ def refused(answer: httpx.Response, status: int, code: str, field: str | None = 
     return body["detail"]
 
 
-def refused_as_missing(answer: httpx.Response) -> bool:
-    """Whether an answer says that something is not there, with alchemiscale's text: quoted, as str(KeyError) is."""
+def refused_as_missing(answer: httpx.Response, key: str | None = None) -> bool:
+    """Whether an answer says that something is not there, with alchemiscale's text: quoted, as str(KeyError) is.
+
+    `key` is named by answers to what has several keys.
+    """
     body = answer.json()
-    return (answer.status_code, body["detail"], body["code"]) == (400, "'No such object in database'", "not_found")
+    text = "'No such object in database'" if key is None else f"'No such object in database: {key}'"
+    return (answer.status_code, body["detail"], body["code"]) == (400, text, "not_found")

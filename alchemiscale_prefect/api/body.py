@@ -61,15 +61,20 @@ Bytes = Annotated[bytes, Depends(_bytes)]
 
 
 @cache
-def json_body(type_: Any) -> Callable[[Request], Awaitable[Any]]:
-    """A dependency that reads the body as JSON and checks it against `type_`; for ``Annotated[type_, Depends(…)]``."""
+def json_body(type_: Any, field: str | None = None) -> Callable[[Request], Awaitable[Any]]:
+    """A dependency that reads the body as JSON and checks it against `type_`; for ``Annotated[type_, Depends(…)]``.
+
+    `field` is what errors call a body that is a bare value.
+    """
+    named = () if field is None else (field,)
     adapter: TypeAdapter[Any] = TypeAdapter(type_)
 
     def parsed(data: bytes) -> Any:
         try:
             return adapter.validate_python(decode(data))
         except ValidationError as error:
-            raise invalid_body(error.errors(include_url=False, include_input=False)) from error
+            found = error.errors(include_url=False, include_input=False)
+            raise invalid_body([{**item, "loc": (*named, *item["loc"])} for item in found]) from error
 
     async def body(request: Request) -> Any:
         data = await _bytes(request)

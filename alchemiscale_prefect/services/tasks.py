@@ -67,7 +67,8 @@ def create(
         ids = objects.ids_of(connection, "transformation", list(dict.fromkeys(transformations)))
         missing = [key for key in transformations if str(key) not in ids]
         if missing:
-            raise NotFound("No such object in database", field="transformations")
+            which = f": {missing[0]}" if len(ids) + len(set(missing)) > 1 else ""
+            raise NotFound(f"No such object in database{which}", field="transformations")
         wanted = [ids[str(key)] for key in transformations]
         seed = None if request is None else _seed(principal, request)
         if seed is not None and tasks.created(connection, seed, 1):
@@ -275,7 +276,7 @@ def _parents(
             continue
         row = found.get(str(parent))
         if row is None:
-            raise NotFound("No such object in database", field="extends")
+            raise NotFound(f"No such object in database: {parent}", field="extends")
         _check_extends(row, parent, transformation, transformation_id)
         ids.append(row.id)
     return ids

@@ -165,7 +165,7 @@ def set_network_weight(
     database: UserDatabase,
     principal: UserPrincipal,
     network: Network,
-    weight: Annotated[float, Depends(json_body(float))],
+    weight: Annotated[float, Depends(json_body(float, "weight"))],
 ) -> str | None:
     """Give the network its share of the computing."""
     return networks.set_weights(database, principal, [network], [weight])[0]

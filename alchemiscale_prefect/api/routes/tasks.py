@@ -94,7 +94,7 @@ def set_task_status(
     database: UserDatabase,
     principal: UserPrincipal,
     task: TaskKey,
-    status: Annotated[str, Depends(json_body(str))],
+    status: Annotated[str, Depends(json_body(str, "status"))],
 ) -> str | None:
     """Set a Task waiting, invalid or deleted."""
     principal.require(task.scope)

@@ -110,6 +110,17 @@ def test_what_set_tasks_refuses_changes_nothing(
             client._post("/bulk/transformations/tasks/set", body)
 
 
+def test_of_several_keys_the_missing_one_is_named(client: AlchemiscaleClient, transformation_key: ScopedKey) -> None:
+    task = ScopedKey.of("Task-00000000000000000000000000000000", transformation_key.scope)
+    with pytest.raises(AlchemiscaleClientError, match=f"'No such object in database: {task}'"):
+        client.create_tasks(transformation_key, extends=task)
+    gone = ScopedKey.of("Transformation-00000000000000000000000000000000", transformation_key.scope)
+    with pytest.raises(AlchemiscaleClientError, match=f"'No such object in database: {gone}'"):
+        client.create_transformations_tasks([transformation_key, gone])
+    with pytest.raises(AlchemiscaleClientError, match="'No such object in database'"):
+        client.create_tasks(gone)
+
+
 # --- weights and actions of many networks ---
 
 

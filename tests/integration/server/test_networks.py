@@ -222,6 +222,8 @@ def test_bad_weights_change_nothing(client, submit, weight):
     one, two = str(submit(network_chain("one"))), str(submit(network_chain("two")))
     answer = client.post(f"/networks/{one}/weight", content=json.dumps(weight))
     assert "all `weights` must be between 0 and 1" in refused(answer, 400, "invalid_input", "weight")
+    no_number = refused(client.post(f"/networks/{one}/weight", json="heavy"), 422, "invalid_body", "weight")
+    assert no_number.startswith("`weight`: Input should be a valid number")
     body = json.dumps({"networks": [one, two], "weights": [0.1, weight]})
     refused(client.post("/bulk/networks/weight/set", content=body), 400, "invalid_input", "weight")
     refused(

@@ -85,7 +85,7 @@ def test_an_extends_that_breaks_a_rule_makes_no_task(client, edges, make_tasks, 
     assert detail == f"{other} extends a Transformation other than {edges[0]}"
     detail = refused(create(str(parent), str(gone)), 400, "invalid_input", "extends")
     assert detail == f"Cannot extend a `deleted` or `invalid` Task: {gone}"
-    assert refused_as_missing(create(str(parent), MISSING))
+    assert refused_as_missing(create(str(parent), MISSING), MISSING)
     refused(create(str(parent), MISSING.replace(str(SCOPE), str(FOREIGN))), 401, "not_authorized", "scope")
     assert "same length as `transformations`" in refused(create(str(parent)), 400, "invalid_input", "extends")
     refused(create(str(parent), "nonsense"), 422, "invalid_scoped_key")
@@ -101,7 +101,8 @@ def test_a_transformation_that_is_none_makes_no_task(client, edges, chain, count
     system = f"{keys_of(chain, 'ChemicalSystem')[0]}-{SCOPE}"
     detail = refused(create(edges[0], system), 400, "invalid_input", "transformations")
     assert detail == "Got an unsupported `Transformation` type: ChemicalSystem"
-    assert refused_as_missing(create(edges[0], f"Transformation-none-{SCOPE}"))
+    none = f"Transformation-none-{SCOPE}"
+    assert refused_as_missing(create(edges[0], none), none)
     refused(create(edges[0], f"Transformation-none-{FOREIGN}"), 401, "not_authorized", "scope")
     refused(create(edges[0], "nonsense"), 422, "invalid_scoped_key")
     assert count_rows() == before
