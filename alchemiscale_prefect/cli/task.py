@@ -112,7 +112,7 @@ def action(
         key = known_network(client, network)
         chosen = task_keys(tasks) if tasks else client.get_network_tasks(key, status=status)
         done = client.action_tasks(chosen, key, weight=weight) if chosen else []
-    _changed(key, chosen, done, as_json, "actioned", "were actioned already, are finished, or are of another network")
+    _changed(key, chosen, done, as_json, "actioned", "actioned already, finished, or of another network")
 
 
 @app.command()
@@ -137,7 +137,7 @@ def cancel(
         if status is not None:
             chosen = _with_status(client, chosen, status)
         done = client.cancel_tasks(chosen, key, stop_tasks=stop_tasks) if chosen else []
-    _changed(key, chosen, done, as_json, "cancelled", "were not actioned there")
+    _changed(key, chosen, done, as_json, "cancelled", "not actioned there")
 
 
 @app.command("status")
@@ -184,7 +184,7 @@ def retry(tasks: Tasks = None, network: OfNetwork = None, as_json: Json = False)
             given = chosen = client.get_network_tasks(known_network(client, network), status=TaskStatus.error)
         set_again = set(client.set_tasks_status(chosen, TaskStatus.waiting) if chosen else [])
     done = [key if key in set_again else None for key in given]
-    _changed(None, given, done, as_json, "waiting again", "were not in error")
+    _changed(None, given, done, as_json, "waiting again", "not in error")
 
 
 @app.command()
@@ -243,7 +243,7 @@ def _changed(
     def text() -> None:
         line(f"{what}: {_count(changed)}")
         if unchanged:
-            line(f"unchanged: {_count(unchanged)}, which {why_not}")
+            line(f"unchanged: {_count(unchanged)}: {why_not}")
 
     of = {} if network is None else {"network": network}
     answer({**of, "tasks": changed, "unchanged": unchanged}, as_json, text)

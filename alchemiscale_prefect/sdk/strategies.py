@@ -161,7 +161,7 @@ def _body(strategy: object, rest: dict[str, Any]) -> bytes:
 
     if not isinstance(strategy, GufeTokenizable) or not callable(getattr(strategy, "propose", None)):
         raise InvalidInput(
-            f"`strategy` must be a Strategy, as stratocaster has them, or None; not a {type(strategy).__qualname__}",
+            f"`strategy` must be a Strategy, as stratocaster has them, or None, not {type(strategy).__qualname__}",
             field="strategy",
         )
     settings = json.dumps({**rest, "gufe_version": versions.GUFE_VERSION}).encode()

@@ -38,7 +38,8 @@ def thorough(database: Database) -> list[Check]:
     """
     found = reachable(database)
     if not checks.passed(found):
-        return [*found, *(checks.skipped(name, "the schema is another") for name in (DIFFERENCES, COUNTS, ROWS))]
+        why = "the schema is another" if checks.passed(found[:1]) else "the database cannot be used"
+        return [*found, *(checks.skipped(name, why) for name in (DIFFERENCES, COUNTS, ROWS))]
     return [*found, _differences(database), counts(database), *_rows(database)]
 
 

@@ -47,7 +47,7 @@ def test_tasks_are_created_actioned_followed_and_cancelled(
     assert cli.json("task", "cancel", network_key, made[0], "--no-stop-tasks")["tasks"] == made[:1]
     assert set(cli.json("task", "cancel", network_key, "--all")["tasks"]) == {made[1], *more}
     assert cli.text("task", "cancel", network_key, made[0]) == (
-        "cancelled: 0 Tasks\nunchanged: 1 Task, which were not actioned there\n"
+        "cancelled: 0 Tasks\nunchanged: 1 Task: not actioned there\n"
     )
     assert len(cli.json("task", "action", network_key, "--status", "waiting")["tasks"]) == 3
 
