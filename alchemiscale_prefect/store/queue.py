@@ -65,13 +65,14 @@ _ENQUEUE = text(
 # A Task that comes (back) to the queue never takes a place before its head, else the head, and with it every newcomer,
 # would go back in the order. One that had its turn before (its attempt was lost, its error is mended) shares the head.
 # The heads are looked up once for each (network, priority): for each row, the look-up would step over all the entries
-# that this very statement has put into the index.
+# that this very statement has put into the index. Rows are written by where they lie, which the lock on their Tasks
+# keeps as it is: by their key, planners that saw the table empty hold each row against each that is due.
 _REFRESH = text(
     f"""
     with due as materialized (
         select * from (
-            select a.network_id, a.task_id, a.weight, a.draw, a.priority as priority_was, a.queued as queued_was,
-                   t.priority, t.attempts,
+            select a.ctid as place, a.network_id, a.task_id, a.weight, a.draw, a.priority as priority_was,
+                   a.queued as queued_was, t.priority, t.attempts,
                    a.weight > 0 and {_MAY_BE_CLAIMED} as queued
             from action a
             join task t on t.id = a.task_id
@@ -93,7 +94,7 @@ _REFRESH = text(
                     when due.attempts > 0 then coalesce(head.draw, due.draw)
                     else greatest(due.draw, head.draw) end
     from due join heads head on head.network_id = due.network_id and head.priority = due.priority
-    where a.network_id = due.network_id and a.task_id = due.task_id
+    where a.ctid = due.place
     """  # noqa: S608  the interpolated text is a constant
 ).bindparams(bindparam("tasks", type_=ARRAY(BigInteger)))
 

@@ -23,18 +23,21 @@ _ADD = text(
     """
 ).bindparams(bindparam("patterns", type_=ARRAY(Text)))
 
-# only what the last attempt left: a Task whose last attempt could not make a ProtocolDAG, or was lost, is none of ours
+# Only what the last attempt left: a Task whose last attempt could not make a ProtocolDAG, or was lost, is none of ours.
+# Each `offset 0` is a fence, and sub-selects are looked up by their index: planners that saw the tables empty, as the
+# queue often is, would hold each Task against each action.
 _ENFORCED = text(
     """
     select t.id as task_id, t.attempts as n, p.network_id, p.id as pattern_id, p.pattern, p.max_retries,
-           coalesce(count.num_retries, 0) as num_retries
-    from task t
-    join result r on r.task_id = t.id and r.attempt = t.attempts and not r.ok
-    join action a on a.task_id = t.id
+           coalesce((select num_retries from restart_count count
+                     where count.network_id = p.network_id and count.task_id = t.id and count.pattern_id = p.id), 0)
+               as num_retries
+    from (select id, attempts from task
+          where id = any(:tasks) and status = 'error'
+            and (select not ok from result where result.task_id = task.id and result.attempt = task.attempts)
+          offset 0) t
+    cross join lateral (select network_id from action where action.task_id = t.id offset 0) a
     join restart_pattern p on p.network_id = a.network_id
-    left join restart_count count
-      on count.network_id = a.network_id and count.task_id = t.id and count.pattern_id = p.id
-    where t.id = any(:tasks) and t.status = 'error'
     order by p.id, t.id
     for key share of p
     """
