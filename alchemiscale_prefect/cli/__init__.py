@@ -19,7 +19,7 @@ _GROUPS = {
     "network": "AlchemicalNetworks: submit, follow, weigh, results",
     "task": "Tasks: create, action, status, tracebacks, retry",
     "strategy": "Strategies of networks: set, show, wake, remove",
-    "db": "the database: upgrade, check",
+    "db": "the database: init, check, backup, restore",
     "identity": "who may log in, and to which scopes",
 }
 
