@@ -5,6 +5,7 @@ They travel as a compressed tar archive in parts, so that one part of it is in m
 
 import io
 import os
+import posixpath
 import shutil
 import stat
 import tarfile
@@ -117,7 +118,22 @@ def _extract(parts: Iterator[bytes], directory: Path) -> None:
         decompressor.stream_reader(_Reader(parts), read_size=_CHUNK) as decompressed,  # type: ignore[arg-type]  # as above
         tarfile.open(mode="r|", fileobj=decompressed, bufsize=_CHUNK) as archive,
     ):
-        archive.extractall(directory, filter="data")
+        if hasattr(tarfile, "data_filter"):
+            archive.extractall(directory, filter="data")
+        else:  # Python before 3.11.4
+            archive.extractall(directory, members=_harmless(archive))  # noqa: S202  that is what the members are for
+
+
+def _harmless(archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
+    """The members of an archive, as long as they lie within it."""
+    for member in archive:
+        target = posixpath.join(posixpath.dirname(member.name), member.linkname) if member.issym() else member.name
+        outside = posixpath.normpath(target).split("/")[0] in ("..", "") or posixpath.isabs(member.linkname)
+        if outside or posixpath.normpath(member.name).split("/")[0] == ".." or posixpath.isabs(member.name):
+            raise tarfile.TarError(f"{member.name!r} would lie elsewhere")
+        if not (member.isreg() or member.isdir() or member.issym()):
+            raise tarfile.TarError(f"{member.name!r} is neither a file nor a directory")
+        yield member
 
 
 def _below(directory: Path) -> Iterator[Path]:
