@@ -18,6 +18,9 @@ from tests.integration.sdk.conftest import FOREIGN, KEY, SCOPES
 Work = Callable[[], int]
 HERE, THERE, FARTHER = SCOPES
 
+Run = Callable[..., list[ScopedKey]]
+LogIn = Callable[..., AlchemiscaleClient]
+
 
 @pytest.fixture
 def edges() -> list[Transformation]:
@@ -91,7 +94,7 @@ def test_a_copy_has_the_results_and_nothing_runs_again(
     client: AlchemiscaleClient,
     source: ScopedKey,
     edges: list[Transformation],
-    run: Callable[..., list[ScopedKey]],
+    run: Run,
     work: Work,
     count_rows: Callable[[], dict[str, int]],
     tmp_path: Path,
@@ -132,7 +135,7 @@ def test_a_copy_has_the_results_and_nothing_runs_again(
 
 
 def test_copying_again_adds_what_was_completed_since(
-    client: AlchemiscaleClient, source: ScopedKey, edges: list[Transformation], run: Callable[..., list[ScopedKey]]
+    client: AlchemiscaleClient, source: ScopedKey, edges: list[Transformation], run: Run
 ) -> None:
     run(source, edges[0])
     copy = client.copy_network(source, THERE, state="inactive")
@@ -173,10 +176,7 @@ def test_failures_of_a_complete_task_come_along_and_errors_do_not(
 
 
 def test_who_extends_whom_is_kept_and_new_tasks_can_extend_a_copy(
-    client: AlchemiscaleClient,
-    source: ScopedKey,
-    edges: list[Transformation],
-    run: Callable[..., list[ScopedKey]],
+    client: AlchemiscaleClient, source: ScopedKey, edges: list[Transformation], run: Run
 ) -> None:
     (first,) = run(source, edges[0])
     copy = client.copy_network(source, THERE)
@@ -203,7 +203,7 @@ def test_who_extends_whom_is_kept_and_new_tasks_can_extend_a_copy(
 
 
 def test_the_child_of_a_copy_that_was_deleted_stands_alone(
-    client: AlchemiscaleClient, source: ScopedKey, edges: list[Transformation], run: Callable[..., list[ScopedKey]]
+    client: AlchemiscaleClient, source: ScopedKey, edges: list[Transformation], run: Run
 ) -> None:
     (first,) = run(source, edges[0])
     copy = client.copy_network(source, THERE)
@@ -219,7 +219,7 @@ def test_copies_of_copies_are_of_the_original(
     client: AlchemiscaleClient,
     source: ScopedKey,
     edges: list[Transformation],
-    run: Callable[..., list[ScopedKey]],
+    run: Run,
     count_rows: Callable[[], dict[str, int]],
 ) -> None:
     run(source, edges[0], count=2)
@@ -236,7 +236,7 @@ def test_copies_of_copies_are_of_the_original(
 
 
 def test_a_copy_with_another_name_is_what_gufe_makes_of_it(
-    client: AlchemiscaleClient, source: ScopedKey, edges: list[Transformation], run: Callable[..., list[ScopedKey]]
+    client: AlchemiscaleClient, source: ScopedKey, edges: list[Transformation], run: Run
 ) -> None:
     run(source, edges[0])
     copy = client.copy_network(source, THERE, name="a copy", visualize=False)
@@ -252,7 +252,7 @@ def test_a_copy_with_another_name_is_what_gufe_makes_of_it(
 
 
 def test_networks_of_several_scopes_merge_into_one(
-    client: AlchemiscaleClient, edges: list[Transformation], run: Callable[..., list[ScopedKey]], work: Work
+    client: AlchemiscaleClient, edges: list[Transformation], run: Run, work: Work
 ) -> None:
     more = protocols.transformation(name="more")
     here = client.create_network(AlchemicalNetwork(edges, name="left"), HERE)
@@ -281,7 +281,7 @@ def test_networks_of_several_scopes_merge_into_one(
 
 
 def test_all_active_networks_of_scopes_are_copied(
-    client: AlchemiscaleClient, source: ScopedKey, edges: list[Transformation], run: Callable[..., list[ScopedKey]]
+    client: AlchemiscaleClient, source: ScopedKey, edges: list[Transformation], run: Run
 ) -> None:
     run(source, edges[0])
     active = {key.gufe_key for scope in (HERE, THERE) for key in client.query_networks(scope=scope)}
@@ -299,7 +299,7 @@ def test_all_active_networks_of_scopes_are_copied(
 
 
 def test_copies_at_once_make_no_task_twice(
-    client: AlchemiscaleClient, source: ScopedKey, edges: list[Transformation], run: Callable[..., list[ScopedKey]]
+    client: AlchemiscaleClient, source: ScopedKey, edges: list[Transformation], run: Run
 ) -> None:
     first = run(source, edges[0], count=6)
     run(source, edges[0], extends=first[0])
@@ -354,11 +354,7 @@ def test_what_cannot_be_copied_changes_nothing(
 
 
 def test_reading_the_source_is_enough(
-    client: AlchemiscaleClient,
-    log_in: Callable[..., AlchemiscaleClient],
-    source: ScopedKey,
-    edges: list[Transformation],
-    run: Callable[..., list[ScopedKey]],
+    client: AlchemiscaleClient, log_in: LogIn, source: ScopedKey, edges: list[Transformation], run: Run
 ) -> None:
     run(source, edges[0])
     reader = log_in("reader", [Grant(HERE, Permission.read), Grant(FARTHER)])
@@ -370,11 +366,7 @@ def test_reading_the_source_is_enough(
 
 
 def test_who_copies_a_copy_need_not_see_where_it_came_from(
-    client: AlchemiscaleClient,
-    log_in: Callable[..., AlchemiscaleClient],
-    source: ScopedKey,
-    edges: list[Transformation],
-    run: Callable[..., list[ScopedKey]],
+    client: AlchemiscaleClient, log_in: LogIn, source: ScopedKey, edges: list[Transformation], run: Run
 ) -> None:
     run(source, edges[0])
     there = client.copy_network(source, THERE)
