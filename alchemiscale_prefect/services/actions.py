@@ -92,14 +92,15 @@ def cancel(
         ids = [row.id for row in found.values()]
         queue.lock(connection, ids)
         removed = actions.remove(connection, network_id, ids)
+        stopped: list[int] = []
         if stop_tasks:
             on_network = actions.candidates(connection, network_id, ids)
-            stopping.stop_unactioned(connection, list(on_network), principal.identifier, CANCELLED)
+            stopped = stopping.stop_unactioned(connection, list(on_network), principal.identifier, CANCELLED)
         else:
             unwanted = actions.unactioned(connection, removed)
             attempts.cancel_live(connection, unwanted, CANCELLED, dispatched_only=True)
         queue.refresh(connection, ids)
-        if removed or stop_tasks:
+        if removed or stopped:
             details = {"count": len(removed), "stop_tasks": stop_tasks}
             audit.record(connection, principal, "task.cancel", network.scope, network, details)
     return [name if name in found and found[name].id in removed else None for name in map(str, task_keys)]

@@ -9,7 +9,7 @@ from alchemiscale_prefect.store.database import Connection
 from alchemiscale_prefect.store.queries import actions, attempts, transitions
 
 
-def stop_unactioned(connection: Connection, task_ids: Collection[int], who: str, reason: str) -> None:
+def stop_unactioned(connection: Connection, task_ids: Collection[int], who: str, reason: str) -> list[int]:
     """Stop those of these Tasks that are actioned nowhere, on their way to a worker or running.
 
     They wait again, with their checkpoints. The run learns of it at its next heartbeat, and the dispatcher has Prefect
@@ -19,10 +19,15 @@ def stop_unactioned(connection: Connection, task_ids: Collection[int], who: str,
     ----------
     who, reason
         Identifier of the identity that stops them, and why.
+
+    Returns
+    -------
+    list of int
+        Those that ran.
     """
     unwanted = actions.unactioned(connection, task_ids)
     attempts.cancel_live(connection, unwanted, reason)
-    transitions.move(connection, unwanted, TaskStatus.waiting, Reason(Cause.stop, who, reason))
+    return transitions.move(connection, unwanted, TaskStatus.waiting, Reason(Cause.stop, who, reason))
 
 
 def stop_networks(connection: Connection, network_ids: Sequence[int], who: str, reason: str) -> None:

@@ -1,12 +1,17 @@
 """The whole system, as `up` starts it: real Postgres, Prefect server, API, dispatchers and worker."""
 
+import json
 import os
+import secrets
+import socket
 import tempfile
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
+from alchemiscale_prefect.local.layout import Layout, StackConfig
 from alchemiscale_prefect.local.processes import tail
 from alchemiscale_prefect.local.stack import USER, LocalStack, StackOptions
 from alchemiscale_prefect.sdk.client import AlchemiscaleClient
@@ -22,6 +27,17 @@ def short_tmp() -> Iterator[Path]:
     """A folder with a short name: Unix sockets lie in it."""
     with tempfile.TemporaryDirectory(prefix="alch-") as name:
         yield Path(name)
+
+
+def ports_of_its_own(folder: Path) -> None:
+    """Keep a stack away from the usual ports, which another process of these tests takes for its own stack."""
+    with socket.socket() as one, socket.socket() as two:
+        for probe in (one, two):
+            probe.bind(("127.0.0.1", 0))
+        config = StackConfig(*(secrets.token_urlsafe(48) for _ in range(3)), one.getsockname()[1], two.getsockname()[1])
+    layout = Layout(folder)
+    layout.secrets.parent.mkdir(parents=True)
+    layout.secrets.write_text(json.dumps(asdict(config)))
 
 
 @pytest.fixture(scope="session")
@@ -41,6 +57,7 @@ def stack(short_tmp: Path, request: pytest.FixtureRequest) -> Iterator[LocalStac
                 "PYTHONPATH": str(Path(__file__).parents[2]),
             },
         )
+        ports_of_its_own(short_tmp / "stack")
         with LocalStack(short_tmp / "stack", options) as running:
             yield running
             if request.session.testsfailed:

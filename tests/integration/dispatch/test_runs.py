@@ -91,7 +91,6 @@ def _unknown_task(run: FlowRun) -> FlowRun:
 FENCES = [
     _cancelled,
     _reset,
-    _lost,
     _released,
     _superseded,
     _taken_over,

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from alchemiscale_prefect.domain.keys import ScopedKey
 from alchemiscale_prefect.domain.tasks import ACTIONABLE, UNACTIONED_BY, TaskStatus
-from alchemiscale_prefect.domain.transitions import may_become
+from alchemiscale_prefect.domain.transitions import Cause, may_become
 from tests.chains import Chain
 
 Answers = list[ScopedKey | None]
@@ -33,8 +33,8 @@ class Task:
     weights: dict[ScopedKey, float] = field(default_factory=dict)
     """By network."""
 
-    def become(self, status: TaskStatus) -> None:
-        assert may_become(self.status, status)
+    def become(self, status: TaskStatus, cause: Cause = Cause.user) -> None:
+        assert may_become(self.status, status, cause)
         self.status = status
         if status in UNACTIONED_BY:
             self.weights.clear()
@@ -110,7 +110,7 @@ class Paper:
         for task in (self.tasks[key] for key in keys if key in self.tasks):
             # nobody wants it any more: it is stopped
             if task.status is TaskStatus.running and task.transformation in net.transformations and not task.weights:
-                task.become(TaskStatus.waiting)
+                task.become(TaskStatus.waiting, Cause.stop)
         return [key if key in actioned else None for key in keys]
 
     def set_status(self, keys: Sequence[ScopedKey], status: TaskStatus) -> Answers:
