@@ -79,6 +79,11 @@ class Histories(RuleBasedStateMachine):
     def _net(self, pick: int) -> Net:
         return self.paper.there[pick % len(self.paper.there)]
 
+    def _forget_stopped(self) -> None:
+        self.running = {
+            key: run for key, run in self.running.items() if self.paper.tasks[key].status is TaskStatus.running
+        }
+
     # --- networks ----------------------------------------------------------------------------------------------------
 
     @initialize()
@@ -152,14 +157,13 @@ class Histories(RuleBasedStateMachine):
     def cancel(self, pick: int, picks: list[int]) -> None:
         net, keys = self._net(pick), self._tasks(picks)
         assert self.client.cancel_tasks(keys, net.key) == self.paper.cancel(net, keys)
+        self._forget_stopped()
 
     @rule(picks=PICKS, status=st.sampled_from(["waiting", "waiting", "invalid", "deleted"]).map(TaskStatus))
     def set_status(self, picks: list[int], status: TaskStatus) -> None:
         keys = self._tasks(picks)
         assert self.client.set_tasks_status(keys, status, batch_size=10) == self.paper.set_status(keys, status)
-        self.running = {
-            key: run for key, run in self.running.items() if self.paper.tasks[key].status is TaskStatus.running
-        }
+        self._forget_stopped()
 
     @rule(picks=PICKS, priority=st.integers(1, 5), batch_size=st.integers(1, 3))
     def set_priority(self, picks: list[int], priority: int, batch_size: int) -> None:
