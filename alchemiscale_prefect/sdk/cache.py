@@ -83,8 +83,8 @@ class DiskCache:
             raise CorruptedEntry(key)
         with self._tolerant("read"), self._index() as index:
             used = index.execute("update entry set used = ? where name = ?", (time.time_ns(), name))
-            if used.rowcount == 0:
-                # its writer died before it could say so
+            if used.rowcount == 0 and self._file(name).exists():
+                # its writer died before it could say so; one that is gone was removed since it was read
                 self._add(index, name, len(content))
         return data
 

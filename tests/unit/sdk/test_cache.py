@@ -154,6 +154,22 @@ def test_threads_share_a_cache(tmp_path: Path) -> None:
     assert len(cache) == 7
 
 
+def test_what_is_removed_while_it_is_read_is_not_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cache, other = DiskCache(tmp_path, 1000), DiskCache(tmp_path, 1000)
+    cache.set("key", b"data")
+    read = Path.read_bytes
+
+    def read_and_remove(path: Path) -> bytes:
+        content = read(path)
+        other.delete("key")
+        return content
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "read_bytes", read_and_remove)
+        assert cache.get("key") == b"data"
+    assert (cache.size, len(cache), data_files(tmp_path)) == (0, 0, [])
+
+
 def _churn(folder: Path, seed: int, limit: int) -> None:
     warnings.simplefilter("error")
     cache = DiskCache(folder, limit)
