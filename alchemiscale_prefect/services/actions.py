@@ -3,14 +3,14 @@
 from collections.abc import Mapping, Sequence
 
 from alchemiscale_prefect.domain.access import Permission, Principal
-from alchemiscale_prefect.domain.errors import InvalidInput, NotFound
+from alchemiscale_prefect.domain.errors import InvalidInput
 from alchemiscale_prefect.domain.keys import ScopedKey
 from alchemiscale_prefect.domain.tasks import ACTIONABLE, DEFAULT_WEIGHT, check_weight
 from alchemiscale_prefect.services import audit, stopping
-from alchemiscale_prefect.services.networks import check_network_key, require_network
+from alchemiscale_prefect.services.networks import check_network_key, check_readable, require_network, require_networks
 from alchemiscale_prefect.store import queue
 from alchemiscale_prefect.store.database import Database
-from alchemiscale_prefect.store.queries import actions, attempts, objects, tasks
+from alchemiscale_prefect.store.queries import actions, attempts, tasks
 
 CANCELLED = "its Task was cancelled"
 
@@ -121,15 +121,11 @@ def of_networks(database: Database, principal: Principal, networks: Sequence[Sco
     NotFound
         A network is not there.
     """
-    for network in networks:
-        check_network_key(network)
-    principal.require_all(network.scope for network in networks)
+    check_readable(principal, networks)
     with database.transaction() as connection:
-        ids = objects.ids_of(connection, "network", list(dict.fromkeys(networks)))
-        if any(str(network) not in ids for network in networks):
-            raise NotFound("No such object in database", field="network")
-        weights = actions.of_networks(connection, list(ids.values()))
-    return [_scoped(weights[ids[str(network)]], network) for network in networks]
+        ids = require_networks(connection, networks)
+        weights = actions.of_networks(connection, list(dict.fromkeys(ids)))
+    return [_scoped(weights[network_id], network) for network_id, network in zip(ids, networks, strict=True)]
 
 
 def of_task(database: Database, principal: Principal, task: ScopedKey) -> dict[str, float]:

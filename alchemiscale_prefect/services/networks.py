@@ -39,6 +39,21 @@ def require_network(connection: Connection, key: ScopedKey, field: str = "networ
     return network_id
 
 
+def check_readable(principal: Principal, keys: Sequence[ScopedKey]) -> None:
+    """Raise unless `keys` are all of AlchemicalNetworks, in scopes that the principal may read."""
+    for key in keys:
+        check_network_key(key)
+    principal.require_all(key.scope for key in keys)
+
+
+def require_networks(connection: Connection, keys: Sequence[ScopedKey], field: str = "network") -> list[int]:
+    """The ids of networks, in this order; `NotFound` if one is not there."""
+    ids = objects.ids_of(connection, "network", list(dict.fromkeys(keys)))
+    if any(str(key) not in ids for key in keys):
+        raise NotFound("No such object in database", field=field)
+    return [ids[str(key)] for key in keys]
+
+
 def query(database: Database, principal: Principal, scope: Scope, name: str | None, state: str | None) -> list[str]:
     """Networks in what of `scope` the principal sees.
 

@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from types import MappingProxyType
 
 from alchemiscale_prefect.domain.access import Permission, Principal
-from alchemiscale_prefect.domain.errors import InvalidInput, NotFound
+from alchemiscale_prefect.domain.errors import InvalidInput
 from alchemiscale_prefect.domain.keys import ScopedKey
 from alchemiscale_prefect.domain.restarts import (
     MAX_PATTERNS,
@@ -20,11 +20,11 @@ from alchemiscale_prefect.domain.restarts import resolve as plan_of
 from alchemiscale_prefect.domain.tasks import TaskStatus
 from alchemiscale_prefect.domain.transitions import Cause, Reason
 from alchemiscale_prefect.services import audit
-from alchemiscale_prefect.services.networks import check_network_key, require_network
+from alchemiscale_prefect.services.networks import check_network_key, check_readable, require_network, require_networks
 from alchemiscale_prefect.services.pattern_search import Matches
 from alchemiscale_prefect.store import queue
 from alchemiscale_prefect.store.database import Connection, Database
-from alchemiscale_prefect.store.queries import objects, restarts, tasks, transitions
+from alchemiscale_prefect.store.queries import restarts, tasks, transitions
 
 
 def add(
@@ -87,15 +87,11 @@ def of_networks(database: Database, principal: Principal, networks: Sequence[Sco
     NotFound
         A network is not there.
     """
-    for network in networks:
-        check_network_key(network)
-    principal.require_all(network.scope for network in networks)
+    check_readable(principal, networks)
     with database.transaction() as connection:
-        ids = objects.ids_of(connection, "network", list(dict.fromkeys(networks)))
-        if any(str(network) not in ids for network in networks):
-            raise NotFound("No such object in database", field="networks")
-        found = restarts.of_networks(connection, list(ids.values()))
-    return [found[ids[str(network)]] for network in networks]
+        ids = require_networks(connection, networks, "networks")
+        found = restarts.of_networks(connection, list(dict.fromkeys(ids)))
+    return [found[network_id] for network_id in ids]
 
 
 def set_allowed_restarts(
