@@ -22,10 +22,13 @@ from pathlib import Path
 from typing import Annotated, Any
 from uuid import uuid4
 
+from gufe.tokenization import TOKENIZABLE_REGISTRY
+
 from alchemiscale_prefect.chemistry.base import (
     AlchemicalNetwork,
     ChemicalSystem,
     GufeQuantity,
+    GufeTokenizable,
     KelvinQuantity,
     NonTransformation,
     Protocol,
@@ -307,6 +310,11 @@ def transformation(protocol: Protocol | None = None, name: str = "edge") -> Tran
         protocol=FanOutProtocol(FanOutSettings()) if protocol is None else protocol,
         name=name,
     )
+
+
+def registered(obj: GufeTokenizable) -> GufeTokenizable:
+    """The object that gufe keeps for ``obj``'s key in this process: the first one made of those still alive."""
+    return TOKENIZABLE_REGISTRY[obj.key]
 
 
 def chain_network(n_edges: int, protocol: Protocol | None = None, name: str = "chain") -> AlchemicalNetwork:

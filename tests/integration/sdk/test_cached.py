@@ -6,6 +6,7 @@ import pytest
 
 from alchemiscale_prefect import AlchemiscaleClient, ScopedKey
 from alchemiscale_prefect.chemistry.base import ChemicalSystem, Transformation
+from tests import protocols
 
 
 @pytest.fixture
@@ -29,9 +30,9 @@ def test_cached_transformation(
     transformation: Transformation,
     transformation_key: ScopedKey,
 ) -> None:
-    assert client.get_transformation(transformation_key) is transformation
+    assert client.get_transformation(transformation_key) is protocols.registered(transformation)
     assert len(client._cache) == 1
-    assert without_api().get_transformation(str(transformation_key)) is transformation
+    assert without_api().get_transformation(str(transformation_key)) is protocols.registered(transformation)
 
 
 def test_cached_chemicalsystem(
@@ -41,6 +42,6 @@ def test_cached_chemicalsystem(
     transformation_key: ScopedKey,
 ) -> None:
     key = ScopedKey.of(str(chemicalsystem.key), transformation_key.scope)
-    assert client.get_chemicalsystem(key) is chemicalsystem
+    assert client.get_chemicalsystem(key) is protocols.registered(chemicalsystem)
     assert len(client._cache) == 1
-    assert without_api().get_chemicalsystem(key) is chemicalsystem
+    assert without_api().get_chemicalsystem(key) is protocols.registered(chemicalsystem)

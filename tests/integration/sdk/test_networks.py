@@ -264,15 +264,15 @@ def test_get_chemicalsystem_transformations(
 def test_get_network(client_no_cache: AlchemiscaleClient, network: AlchemicalNetwork, network_key: ScopedKey) -> None:
     found = client_no_cache.get_network(network_key)
     assert found == network
-    assert found is network
+    assert found is protocols.registered(network)
 
 
 def test_cached_network(client: AlchemiscaleClient, network: AlchemicalNetwork, network_key: ScopedKey) -> None:
-    assert client.get_network(network_key) is network
+    assert client.get_network(network_key) is protocols.registered(network)
     assert len(client._cache) == 1
     # another client with the same cache needs no API, so none is there for it
     settings = {**client._settings(), "api_url": "http://127.0.0.1:1"}
-    assert AlchemiscaleClient(**settings).get_network(network_key) is network
+    assert AlchemiscaleClient(**settings).get_network(network_key) is protocols.registered(network)
 
 
 def test_get_network_bad_network_key(client: AlchemiscaleClient) -> None:
@@ -284,7 +284,7 @@ def test_get_network_bad_network_key(client: AlchemiscaleClient) -> None:
 def test_get_transformation(
     client_no_cache: AlchemiscaleClient, transformation: Transformation, transformation_key: ScopedKey
 ) -> None:
-    assert client_no_cache.get_transformation(transformation_key) is transformation
+    assert client_no_cache.get_transformation(transformation_key) is protocols.registered(transformation)
 
 
 def test_get_transformation_that_is_a_nontransformation(
@@ -301,7 +301,9 @@ def test_get_transformation_bad_transformation_key(client: AlchemiscaleClient) -
 
 
 def test_get_chemicalsystem(client: AlchemiscaleClient, chemicalsystem: ChemicalSystem, scope: Scope) -> None:
-    assert client.get_chemicalsystem(ScopedKey.of(str(chemicalsystem.key), scope)) is chemicalsystem
+    assert client.get_chemicalsystem(ScopedKey.of(str(chemicalsystem.key), scope)) is protocols.registered(
+        chemicalsystem
+    )
 
 
 def test_get_chemicalsystem_bad_chemicalsystem_key(client: AlchemiscaleClient) -> None:
