@@ -4,7 +4,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TypeVar
 
-from pydantic import Field, PositiveInt, SecretStr, ValidationError
+from pydantic import BaseModel, Field, PositiveInt, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from alchemiscale_prefect.domain.errors import InvalidInput
@@ -112,21 +112,19 @@ class DispatchSettings(LossSettings):
     )
 
 
-class ComputeSettings(BaseSettings):
-    """Inside a compute flow run."""
+class ComputeFields(BaseModel):
+    """What can be set for compute flow runs, in the environment and in the Prefect block alike."""
 
-    model_config = SettingsConfigDict(env_prefix="ALCHEMISCALE_COMPUTE_", frozen=True)
-
-    api_url: str
-    identifier: str
-    key: SecretStr
+    api_url: str = Field(description="address of the API")
+    identifier: str = Field(description="a compute identity")
+    key: SecretStr = Field(description="its key")
     shared_basedir: Path = Field(description="units of one ProtocolDAG pass files here; kept until the Task finishes")
     scratch_basedir: Path = Field(description="of one unit; emptied when it ends")
     n_retries: int = Field(3, ge=0, description="further tries of a ProtocolUnit that fails")
-    retry_delay_seconds: float = Field(1.0, ge=0)
-    max_parallel_units: PositiveInt = 2
-    cpu_slots: PositiveInt = Field(
-        default_factory=usable_cpus, description="CPUs that the units of one flow run may take together"
+    retry_delay_seconds: float = Field(1.0, ge=0, description="wait before each of them")
+    max_parallel_units: PositiveInt = Field(2, description="ProtocolUnits of one flow run at once")
+    cpu_slots: PositiveInt | None = Field(
+        None, description="CPUs that the units of one flow run may take together; those that it may use if not given"
     )
     gpu_slots: int = Field(1, ge=0, description="GPUs that the units of one flow run may take together")
     unit_cpu_slots: int = Field(1, ge=0, description="taken by a ProtocolUnit that does not say how many")
@@ -137,15 +135,21 @@ class ComputeSettings(BaseSettings):
     checkpoint_files_mb: int = Field(
         1000, ge=0, description="what a ProtocolUnit leaves in its shared directory is sent to the API, up to so much"
     )
-    heartbeat_seconds: float = Field(10.0, gt=0)
+    heartbeat_seconds: float = Field(10.0, gt=0, description="time between renewals of the lease")
     termination_grace_seconds: float = Field(20.0, gt=0, description="from SIGTERM to the hard exit of a run")
 
     @property
     def capacity(self) -> Slots:
         """What the units of one flow run may take together."""
-        return Slots(self.cpu_slots, self.gpu_slots)
+        return Slots(self.cpu_slots or usable_cpus(), self.gpu_slots)
 
     def need(self, unit: TakesSlots) -> Slots:
         """What a unit takes: what it says, or what is set for those that do not say."""
         cpus = self.unit_cpu_slots if unit.cpu_slots is None else unit.cpu_slots
         return Slots(cpus, self.unit_gpu_slots if unit.gpu_slots is None else unit.gpu_slots)
+
+
+class ComputeSettings(ComputeFields, BaseSettings):
+    """Inside a compute flow run."""
+
+    model_config = SettingsConfigDict(env_prefix="ALCHEMISCALE_COMPUTE_", frozen=True)

@@ -1,26 +1,21 @@
 """The block with which an operator gives compute flow runs their API credentials, and how a run finds its settings."""
 
-from pathlib import Path
+import os
 from typing import Any, ClassVar
 
 from prefect.blocks.core import Block
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import ValidationError
 
 from alchemiscale_prefect.domain.errors import InvalidInput
-from alchemiscale_prefect.settings import ComputeSettings
+from alchemiscale_prefect.settings import ComputeFields, ComputeSettings
 
 BLOCK_NAME = "alchemiscale-compute"
 
 
-class AlchemiscaleCompute(Block):
-    """How compute flow runs reach the alchemiscale API, and where they write.
+class AlchemiscaleCompute(ComputeFields, Block):
+    """How compute flow runs reach the alchemiscale API, where they write, and what they may take of their hosts.
 
-    Attributes:
-        api_url: Address of the API.
-        identifier: Identifier of a compute identity.
-        key: Its key.
-        shared_basedir: Folder in which the units of a ProtocolDAG pass files to each other.
-        scratch_basedir: Folder for what only one unit needs.
+    Its fields are the settings of compute flow runs; what each means says the reference of settings.
 
     Example:
         ```python
@@ -37,15 +32,11 @@ class AlchemiscaleCompute(Block):
     _block_type_slug: ClassVar[str] = "alchemiscale-compute"
     _description: ClassVar[str] = "How compute flow runs reach the alchemiscale API, and where they write."
 
-    api_url: str = Field(description="Address of the API.")
-    identifier: str = Field(description="Identifier of a compute identity.")
-    key: SecretStr = Field(description="Its key.")
-    shared_basedir: Path = Field(description="Folder in which the units of a ProtocolDAG pass files to each other.")
-    scratch_basedir: Path = Field(description="Folder for what only one unit needs.")
-
 
 def load_compute_settings() -> ComputeSettings:
     """Settings of this run: the environment (``ALCHEMISCALE_COMPUTE_…``), the block `BLOCK_NAME` where it is silent.
+
+    The block is read only if the environment lacks what has no default.
 
     Raises
     ------
@@ -54,15 +45,21 @@ def load_compute_settings() -> ComputeSettings:
     """
     try:
         return ComputeSettings()
-    except ValidationError as incomplete:
-        try:
-            block: Any = AlchemiscaleCompute.load(BLOCK_NAME)
-        except ValueError as error:
-            missing = ", ".join(
-                f"ALCHEMISCALE_COMPUTE_{'_'.join(map(str, item['loc']))}".upper() for item in incomplete.errors()
-            )
-            raise InvalidInput(
-                f"this run has no settings: set {missing}, or save an AlchemiscaleCompute block as '{BLOCK_NAME}'"
-            ) from error
-        given = {name: getattr(block, name) for name in type(block).model_fields}
-        return ComputeSettings(**given)
+    except ValidationError as error:
+        incomplete = error.errors(include_input=False, include_url=False)
+    if wrong := [item for item in incomplete if item["type"] != "missing"]:
+        raise InvalidInput(f"{_variable(*wrong[0]['loc'])} is wrong: {wrong[0]['msg']}")
+    try:
+        block: Any = AlchemiscaleCompute.load(BLOCK_NAME)
+    except ValueError as error:
+        missing = ", ".join(_variable(*item["loc"]) for item in incomplete)
+        raise InvalidInput(
+            f"this run has no settings: set {missing}, or save an AlchemiscaleCompute block as '{BLOCK_NAME}'"
+        ) from error
+    given = {variable.upper() for variable in os.environ}
+    silent = {name for name in ComputeFields.model_fields if _variable(name) not in given}
+    return ComputeSettings(**{name: getattr(block, name) for name in silent})
+
+
+def _variable(*path: str | int) -> str:
+    return f"{ComputeSettings.model_config.get('env_prefix', '')}{'_'.join(map(str, path))}".upper()
