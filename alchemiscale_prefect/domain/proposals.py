@@ -1,0 +1,223 @@
+"""What an iteration of a Strategy changes: from its weights and the Tasks that there are, a plan.
+
+The plan names what is to be created, actioned and cancelled for each Transformation, and why. It changes nothing
+itself, and once it has been carried out the same weights make a plan without changes.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from alchemiscale_prefect.domain.errors import InvalidInput
+from alchemiscale_prefect.domain.scaling import StrategyWeighting, Weight, normalized, task_count
+from alchemiscale_prefect.domain.strategies import StrategyMode, StrategyTaskScaling
+from alchemiscale_prefect.domain.tasks import TaskStatus
+
+# what a Strategy leaves its network to
+_OPEN = (TaskStatus.running, TaskStatus.waiting)
+
+
+class Verdict(StrEnum):
+    """Why a Transformation's Tasks are changed, or left."""
+
+    more = "more"
+    """It is to have more Tasks than wait and run for the network."""
+    fewer = "fewer"
+    """It is to have fewer, and the Strategy may cancel."""
+    kept = "kept"
+    """It is to have fewer, and the Strategy may not cancel."""
+    enough = "enough"
+    """As many wait and run as are to."""
+    finished = "finished"
+    """The Strategy wants no more of it."""
+    errored = "errored"
+    """Tasks of it have failed: it gets none until somebody has looked at them."""
+    over_budget = "over_budget"
+    """The network may not have as many Tasks as it would take."""
+    disabled = "disabled"
+    """The Strategy may change nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedTask:
+    """A Task of a Transformation as the Strategy sees it.
+
+    Attributes
+    ----------
+    key
+        Of the Task.
+    actioned
+        Whether it is actioned on the network in question.
+    """
+
+    key: str
+    status: TaskStatus
+    actioned: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What becomes of a Transformation's Tasks.
+
+    Attributes
+    ----------
+    weight
+        Between 0 and 1; ``None`` if the Strategy wants no more of it.
+    target
+        How many of its Tasks are to wait or run for the network.
+    held
+        How many do.
+    action, cancel
+        Keys of Tasks.
+    create
+        How many new Tasks, to be actioned.
+    verdict
+        Why.
+    errored
+        Keys of those that have failed.
+    """
+
+    transformation: str
+    weight: Weight
+    target: int
+    held: int
+    verdict: Verdict
+    action: tuple[str, ...] = ()
+    create: int = 0
+    cancel: tuple[str, ...] = ()
+    errored: tuple[str, ...] = ()
+
+    @property
+    def reason(self) -> str:
+        """The verdict in words, with the way out where there is one."""
+        counts = f"{self.held} of {self.target} wait or run"
+        return {
+            Verdict.more: counts,
+            Verdict.fewer: counts,
+            Verdict.kept: f"{counts}; in this mode none is cancelled",
+            Verdict.enough: counts,
+            Verdict.finished: "the Strategy wants no more results of it",
+            Verdict.errored: (
+                f"skipped: {len(self.errored)} of its Tasks failed ({', '.join(self.errored)}); set them to waiting to "
+                "have them run again, or to invalid or deleted to have others take their place"
+            ),
+            Verdict.over_budget: f"{counts}; the Strategy's budget has room for {len(self.action) + self.create} more",
+            Verdict.disabled: "the Strategy is disabled",
+        }[self.verdict]
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """The plan of one iteration.
+
+    Attributes
+    ----------
+    changes
+        One for each weighted Transformation, in the order of their keys.
+    finished
+        Whether the Strategy wants no more Tasks at all, so that it may sleep.
+    """
+
+    changes: tuple[Change, ...]
+    finished: bool
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is to be done."""
+        return not any(change.create or change.action or change.cancel for change in self.changes)
+
+    @property
+    def errored(self) -> tuple[Change, ...]:
+        """Those that the Strategy wants more of and of which Tasks have failed: to be looked at."""
+        return tuple(change for change in self.changes if change.errored and change.target)
+
+
+@dataclass(frozen=True, slots=True)
+class ProposalSettings:
+    """How weights become changes.
+
+    Attributes
+    ----------
+    mode
+        What the Strategy may do.
+    max_tasks_per_transformation
+        How many Tasks of one may wait or run at a time.
+    max_tasks
+        How many more Tasks the network may have in all; ``None`` for any number. Tasks that wait or run elsewhere and
+        are only actioned count as those that are created.
+    """
+
+    mode: StrategyMode = StrategyMode.partial
+    scaling: StrategyTaskScaling = StrategyTaskScaling.exponential
+    weighting: StrategyWeighting = StrategyWeighting.relative
+    max_tasks_per_transformation: int = 3
+    max_tasks: int | None = None
+
+
+def propose_changes(
+    weights: Mapping[str, Weight], tasks: Mapping[str, Sequence[PlannedTask]], settings: ProposalSettings
+) -> Proposal:
+    """Plan one iteration.
+
+    Only what is not covered by waiting and running Tasks is added: first such Tasks of the Transformation as are
+    actioned elsewhere alone, running ones before waiting ones, then new ones. Only in full mode are Tasks cancelled:
+    waiting ones first, the last in order before the others, then running ones.
+
+    Parameters
+    ----------
+    weights
+        By the key of the Transformation. One that is not in it is left alone.
+    tasks
+        All Tasks of each Transformation of the network, in the order in which they are to be taken.
+
+    Raises
+    ------
+    InvalidInput
+        A weight is none, or belongs to no Transformation of the network.
+    """
+    if strangers := sorted(weights.keys() - tasks.keys()):
+        raise InvalidInput(
+            f"the Strategy gave weights to what is not in the network: {', '.join(strangers)}", field="weights"
+        )
+    relative = normalized(weights, settings.weighting)
+    finished = all(weight is None for weight in relative.values())
+    # what there is room for goes to the heaviest first; equal ones by their keys
+    order = sorted(relative, key=lambda key: (-(relative[key] or 0.0), key))
+    room = settings.max_tasks
+    changes = {}
+    for key in order:
+        change = _change(key, relative[key], tasks[key], settings, room)
+        if room is not None:
+            room = max(0, room - change.create - len(change.action))
+        changes[key] = change
+    return Proposal(tuple(changes[key] for key in sorted(changes)), finished)
+
+
+def _change(
+    key: str, weight: Weight, tasks: Sequence[PlannedTask], settings: ProposalSettings, room: int | None
+) -> Change:
+    target = task_count(weight, settings.max_tasks_per_transformation, settings.scaling)
+    held = [task for task in tasks if task.actioned and task.status in _OPEN]
+    errored = tuple(task.key for task in tasks if task.status is TaskStatus.error)
+    need = target - len(held)
+    plain = Change(key, weight, target, len(held), Verdict.enough, errored=errored)
+    if settings.mode is StrategyMode.disabled:
+        return replace(plain, verdict=Verdict.disabled)
+    if need > 0 and errored:
+        return replace(plain, verdict=Verdict.errored)
+    if need > 0:
+        allowed = need if room is None else min(need, max(0, room))
+        action = _in_order(task for task in tasks if not task.actioned and task.status in _OPEN)[:allowed]
+        verdict = Verdict.more if allowed == need else Verdict.over_budget
+        return replace(plain, verdict=verdict, action=action, create=allowed - len(action))
+    if need < 0 and settings.mode is StrategyMode.full:
+        return replace(plain, verdict=Verdict.fewer, cancel=_in_order(held)[need:][::-1])
+    if weight is None:
+        return replace(plain, verdict=Verdict.finished)
+    return replace(plain, verdict=Verdict.kept if need < 0 else Verdict.enough)
+
+
+def _in_order(tasks: Iterable[PlannedTask]) -> tuple[str, ...]:
+    """Keys of running Tasks, then of waiting ones, each as they came."""
+    listed = list(tasks)
+    return tuple(task.key for status in _OPEN for task in listed if task.status is status)
