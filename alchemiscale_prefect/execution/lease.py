@@ -14,6 +14,7 @@ from collections.abc import Callable
 from types import TracebackType
 
 from alchemiscale_prefect.domain.errors import AttemptVoid
+from alchemiscale_prefect.execution import processes
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +27,7 @@ def end_process(grace_seconds: float) -> None:
     """Ask this process to stop, and end it without ceremony if it has not after `grace_seconds`."""
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(grace_seconds)
-    os._exit(EXIT_CODE)
+    processes.end(EXIT_CODE)
 
 
 class LeaseKeeper:

@@ -1,9 +1,7 @@
 """The compute flow: one execution of a Task. Every ProtocolUnit is a task run in it."""
 
-import os
 import socket
-import sys
-from typing import Any
+from typing import Any, NoReturn
 from uuid import UUID
 
 from prefect import flow, get_run_logger, task
@@ -16,6 +14,7 @@ from prefect.task_runners import ThreadPoolTaskRunner
 
 from alchemiscale_prefect.blocks.credentials import load_compute_settings
 from alchemiscale_prefect.domain.errors import AlchemiscaleError, AttemptVoid
+from alchemiscale_prefect.execution import processes
 from alchemiscale_prefect.execution.compute_client import ComputeClient, Execution
 from alchemiscale_prefect.execution.lease import EXIT_CODE, end_process
 from alchemiscale_prefect.orchestration.reporting import PrefectReport
@@ -55,6 +54,7 @@ def run_task(task: str, attempt: int) -> State[Any]:
     # gufe takes seconds to import, and a void attempt does not need it
     from alchemiscale_prefect.execution.attempt import Attempt
 
+    processes.mark()
     settings = load_compute_settings()
     client = _client(settings, task, attempt)
     report = PrefectReport(task)
@@ -109,18 +109,19 @@ def _unit_failed(_task: Any, _task_run: Any, state: State[Any]) -> bool:
     return isinstance(state.data, UnitFailed)
 
 
-def _stop_now(client: ComputeClient) -> None:
+def _stop_now(client: ComputeClient) -> NoReturn:
     """Told to stop (a cancellation, the end of the walltime, a worker that shuts down): give the attempt back and go.
 
     At once and hard: units run in threads that nothing can interrupt, and once the attempt is given back the next one
-    may begin.
+    may begin. So nothing that they have started may compute on either.
     """
     logger = get_run_logger()
-    try:
-        client.release("its flow run was told to stop")
-        logger.warning("told to stop; the attempt is given back, its checkpoint kept")
-    except (AlchemiscaleError, OSError) as error:
-        logger.warning("told to stop; the attempt could not be given back, its lease will run out: %s", error)
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(EXIT_CODE)
+
+    def release() -> None:
+        try:
+            client.release("its flow run was told to stop")
+            logger.warning("told to stop; the attempt is given back, its checkpoint kept")
+        except (AlchemiscaleError, OSError) as error:
+            logger.warning("told to stop; the attempt could not be given back, its lease will run out: %s", error)
+
+    processes.end(EXIT_CODE, release)

@@ -1,0 +1,78 @@
+"""Processes that ProtocolUnits start: none of them computes on when the run is stopped.
+
+They are told by descent, and by a variable of the environment that they inherit: what has left its parent has that
+still.
+"""
+
+import os
+import sys
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from typing import NoReturn
+
+import psutil
+
+MARK = "ALCHEMISCALE_FLOW_RUN_PROCESS"
+
+_MOST_ROUNDS = 10  # one that forks while it is looked at is met in the next round
+
+
+def mark() -> None:
+    """From here on, whatever this process starts is known as its own."""
+    os.environ[MARK] = f"{os.getpid()}-{uuid.uuid4().hex}"
+
+
+def freeze() -> tuple[psutil.Process, ...]:
+    """Stop the processes that this one started, and those that these did, where they are.
+
+    Not killed yet: a ProtocolUnit whose process is killed fails, and its failure would be stored.
+    """
+    frozen: dict[int, psutil.Process] = {}
+    for _ in range(_MOST_ROUNDS):
+        new = [process for process in _own() if process.pid not in frozen]
+        if not new:
+            break
+        for process in new:
+            frozen[process.pid] = process
+            with suppress(psutil.Error):  # it has ended
+                process.suspend()
+    return tuple(frozen.values())
+
+
+def end(exit_code: int, last_word: Callable[[], None] = lambda: None) -> NoReturn:
+    """End this process at once, and with it all that it started.
+
+    Parameters
+    ----------
+    last_word
+        Called when none of them computes any more.
+    """
+    frozen = freeze()
+    try:
+        last_word()
+    finally:
+        for process in frozen:
+            with suppress(psutil.Error):  # it has ended
+                process.kill()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(exit_code)
+
+
+def _own() -> Iterator[psutil.Process]:
+    this = psutil.Process()
+    descendants = this.children(recursive=True)
+    yield from descendants
+    mine = os.environ.get(MARK)
+    if mine is None:
+        return
+    known = {this.pid, *(process.pid for process in descendants)}
+    for process in psutil.process_iter():
+        if process.pid in known:
+            continue
+        try:
+            if process.environ().get(MARK) == mine:
+                yield process
+        except psutil.Error:
+            continue  # somebody else's, or it has ended

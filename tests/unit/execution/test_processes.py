@@ -1,0 +1,75 @@
+"""What a unit has started does not outlive a run that is stopped."""
+
+import os
+import subprocess
+import sys
+import textwrap
+from collections.abc import Sequence
+from pathlib import Path
+
+import psutil
+import pytest
+
+from alchemiscale_prefect.execution.processes import MARK
+from tests.waiting import wait_for
+
+# as a unit: a child with a child, and one that has left its parent and its session
+_RUN = """
+    import os, pathlib, subprocess, sys, threading
+    import psutil
+    from alchemiscale_prefect.execution import lease, processes
+
+    folder = pathlib.Path(sys.argv[1])
+    processes.mark()
+    (folder / "mark").write_text(os.environ[processes.MARK])
+    started = "(sleep 600 & echo $! >> pids; setsid sleep 600 & echo $! >> pids) & echo $$ >> pids; wait; sleep 600"
+    unit = threading.Thread(target=subprocess.run, args=(["sh", "-c", started],), kwargs={"cwd": folder})
+    unit.start()
+    while len((folder / "pids").read_text().split() if (folder / "pids").exists() else ()) < 3:
+        pass
+
+    def tell():
+        states = [psutil.Process(int(pid)).status() for pid in (folder / "pids").read_text().split()]
+        (folder / "states").write_text(" ".join(states))
+        assert unit.is_alive()
+"""
+
+
+def _end(folder: Path, how: str) -> subprocess.CompletedProcess[bytes]:
+    script = textwrap.dedent(_RUN) + how
+    return subprocess.run([sys.executable, "-c", script, str(folder)], timeout=60, check=False)
+
+
+def _alive(folder: Path) -> Sequence[int]:
+    mark = (folder / "mark").read_text()
+    assert mark
+    pids = [int(pid) for pid in (folder / "pids").read_text().split()]
+    return [pid for pid in pids if psutil.pid_exists(pid) and _is_of(pid, mark)]
+
+
+def _is_of(pid: int, mark: str) -> bool:
+    try:
+        process = psutil.Process(pid)
+        return process.status() != psutil.STATUS_ZOMBIE and process.environ().get(MARK) == mark
+    except psutil.NoSuchProcess:
+        return False
+
+
+@pytest.mark.parametrize(
+    ("how", "code"),
+    [
+        ("processes.end(7, tell)", 7),
+        ("import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); lease.end_process(0.0)", 143),
+    ],
+    ids=["told to stop", "the lease is lost"],
+)
+def test_nothing_that_a_unit_started_lives_on(tmp_path: Path, how: str, code: int) -> None:
+    assert MARK not in os.environ
+    assert _end(tmp_path, how).returncode == code
+    wait_for(lambda: not _alive(tmp_path), "the end of what the unit started")
+    assert len((tmp_path / "pids").read_text().split()) == 3
+
+
+def test_nothing_computes_while_the_attempt_is_given_back(tmp_path: Path) -> None:
+    _end(tmp_path, "processes.end(0, tell)")
+    assert set((tmp_path / "states").read_text().split()) == {psutil.STATUS_STOPPED}
