@@ -1,0 +1,162 @@
+"""Results of Transformations as a Strategy reads them: a few numbers for each, in place of the results.
+
+A Strategy's ``propose(network, results)`` takes ProtocolResults. Gathering these anew from all results that a network
+has costs more the more there are; so each result is read once, its :class:`ResultSummary` is kept and added to that of
+the others, and the Strategy gets a :class:`SummarizedResult`, which is a ProtocolResult like any other.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from typing import Any, Self
+
+from alchemiscale_prefect.chemistry import results
+from alchemiscale_prefect.chemistry.base import (
+    AlchemicalNetwork,
+    GufeKey,
+    NonTransformation,
+    ProtocolDAGResult,
+    ProtocolResult,
+    Quantity,
+    Transformation,
+)
+from alchemiscale_prefect.chemistry.protocol_dags import is_ok, times
+from alchemiscale_prefect.domain.result_summaries import ResultSummary
+
+
+class SummarizedResult(ProtocolResult):  # type: ignore[misc]
+    """The ProtocolResult of a Transformation of whose results a summary alone is at hand.
+
+    Parameters
+    ----------
+    n_protocol_dag_results
+        How many results it is of.
+    data
+        The summary's fields; see :meth:`of`.
+    """
+
+    @classmethod
+    def of(cls, summary: ResultSummary) -> Self:
+        """The ProtocolResult with this summary."""
+        return cls(n_protocol_dag_results=summary.n, **asdict(summary))
+
+    @property
+    def summary(self) -> ResultSummary:
+        """What it was made of."""
+        return ResultSummary(**self.data)
+
+    def get_estimate(self) -> Quantity:
+        """The mean of the results' estimates, an energy per mole.
+
+        Raises
+        ------
+        ValueError
+            No result gave one.
+        """
+        return _energy(self.summary.estimate, "estimate")
+
+    def get_uncertainty(self) -> Quantity:
+        """The standard error of the mean, an energy per mole.
+
+        Raises
+        ------
+        ValueError
+            It is not known: there is one result at most, which does not say it.
+        """
+        return _energy(self.summary.standard_error, "uncertainty")
+
+
+def summarize(transformation: Transformation | NonTransformation, pdrs: Iterable[ProtocolDAGResult]) -> ResultSummary:
+    """The summary of some results of a Transformation: of the new ones, to be added to that of the others.
+
+    Each is gathered by itself, so a Protocol that makes more of several results together than their mean is taken at
+    less than it is worth.
+
+    Parameters
+    ----------
+    pdrs
+        Those that are not ok are left out.
+
+    Raises
+    ------
+    Exception
+        Whatever the Protocol raises when it gathers a result.
+    """
+    summary = ResultSummary()
+    for pdr in pdrs:
+        if is_ok(pdr):
+            protocol_result = results.gather(transformation, [pdr])
+            found = None if protocol_result is None else results.estimate(protocol_result)
+            energy = found if found is not None and found.units == results.ENERGY_UNITS else None
+            summary += ResultSummary.of(
+                None if energy is None else energy.value,
+                None if energy is None else energy.uncertainty,
+                gpu_seconds(pdr),
+            )
+    return summary
+
+
+def summary_of(protocol_result: ProtocolResult | None) -> ResultSummary:
+    """What a ProtocolResult says in the numbers of a summary; nothing for ``None``.
+
+    Of one that is no :class:`SummarizedResult` how its results scatter is not known; each is taken to have the
+    uncertainty of the whole, as for Protocols that give the standard deviation between repeats.
+    """
+    if protocol_result is None:
+        return ResultSummary()
+    if isinstance(protocol_result, SummarizedResult):
+        return protocol_result.summary
+    n = protocol_result.n_protocol_dag_results
+    found = results.estimate(protocol_result) if n else None
+    if found is None or found.units != results.ENERGY_UNITS:
+        return ResultSummary(n=n)
+    if found.uncertainty is None:
+        return ResultSummary(n=n, n_estimates=n, mean=found.value)
+    variance = found.uncertainty**2
+    return ResultSummary(
+        n=n, n_estimates=n, mean=found.value, squares=(n - 1) * variance, n_stated=n, stated=n * variance
+    )
+
+
+def protocol_results(
+    network: AlchemicalNetwork, summaries: Mapping[str, ResultSummary]
+) -> dict[GufeKey, ProtocolResult | None]:
+    """What a Strategy's ``propose`` takes.
+
+    Parameters
+    ----------
+    summaries
+        By the gufe key of the Transformation; of one that is not in it there are no results.
+
+    Returns
+    -------
+    dict
+        Every Transformation of the network, ordered by key; ``None`` for one without results.
+    """
+    given = {}
+    for edge in sorted(network.edges, key=lambda edge: str(edge.key)):
+        summary = summaries.get(str(edge.key))
+        given[edge.key] = None if summary is None or not summary.n else SummarizedResult.of(summary)
+    return given
+
+
+def gpu_seconds(pdr: ProtocolDAGResult) -> float | None:
+    """How long the units of a result took, one after the other: each is taken to occupy one GPU.
+
+    Returns
+    -------
+    float or None
+        ``None`` if a unit does not say when it started and ended.
+    """
+    total = 0.0
+    for unit_result in pdr.protocol_unit_results:
+        start, end = times(unit_result)
+        if start is None or end is None:
+            return None
+        total += (end - start).total_seconds()
+    return total
+
+
+def _energy(value: float | None, name: str) -> Any:
+    if value is None:
+        raise ValueError(f"no result of this Transformation has an {name}")
+    return Quantity(value, results.ENERGY_UNITS)
