@@ -13,6 +13,7 @@ class AttemptState(StrEnum):
 
     ``dispatched`` (a row is committed, a flow run is asked for) → ``running`` (the flow run took the lease) →
     ``complete`` or ``error`` (it finished) or ``cancelled`` (nobody wants it) or ``lost`` (its worker vanished).
+    ``refused``: its host may not run it, so that the Task waits for another.
     """
 
     dispatched = "dispatched"
@@ -21,19 +22,21 @@ class AttemptState(StrEnum):
     error = "error"
     cancelled = "cancelled"
     lost = "lost"
+    refused = "refused"
 
 
 LIVE = (AttemptState.dispatched, AttemptState.running)
 
 
 class AttemptOutcome(StrEnum):
-    """How an attempt ended, in alchemiscale's words; ``cancelled`` is ours."""
+    """How an attempt ended, in alchemiscale's words; ``cancelled`` and ``refused`` are ours."""
 
     complete = "complete"
     error = "error"
     expired = "expired"
     released = "released"
     cancelled = "cancelled"
+    refused = "refused"
 
 
 def outcome_of(
@@ -96,6 +99,7 @@ class RunState(StrEnum):
     scheduled = "scheduled"
     pending = "pending"
     running = "running"
+    cancelling = "cancelling"
     ended = "ended"
     missing = "missing"
 
@@ -121,12 +125,14 @@ class Fate(StrEnum):
     """How a flow run ended.
 
     ``failed``: its ProtocolUnits did. ``cancelled``: somebody cancelled it. ``lost``: what it ran on gave way.
+    ``preempted``: its place was wanted for others, which is no sign of anything wrong.
     """
 
     completed = "completed"
     failed = "failed"
     cancelled = "cancelled"
     lost = "lost"
+    preempted = "preempted"
     never_started = "never_started"
 
 

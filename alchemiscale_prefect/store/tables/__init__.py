@@ -2,6 +2,7 @@
 
 from alchemiscale_prefect.store.tables.attempts import attempt, checkpoint, unit_result
 from alchemiscale_prefect.store.tables.base import metadata
+from alchemiscale_prefect.store.tables.hosts import host
 from alchemiscale_prefect.store.tables.identities import audit, identity, identity_key, identity_scope
 from alchemiscale_prefect.store.tables.networks import (
     chemical_system,
@@ -25,6 +26,7 @@ __all__ = [
     "checkpoint",
     "chemical_system",
     "gufe_object",
+    "host",
     "identity",
     "identity_key",
     "identity_scope",

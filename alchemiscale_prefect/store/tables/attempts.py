@@ -32,9 +32,12 @@ attempt = Table(
     Column("lease_owner", Text, nullable=True, comment="<flow run id>/<run count>/<process>"),
     Column("lease_expires_at", DateTime(timezone=True), nullable=True),
     Column("host", Text, nullable=True),
+    Column("image", Text, nullable=True, comment="of the container that it runs in"),
     Column("units_done", Integer, nullable=True),
     Column("units_total", Integer, nullable=True),
     Column("reason", Text, nullable=True),
+    # of an attempt whose end may be the host's fault (domain.verdicts): how it failed, for comparing failures
+    Column("failure", Text, nullable=True),
     Column("launched_at", DateTime(timezone=True), nullable=True),
     Column(
         "pending_since", DateTime(timezone=True), nullable=True, comment="when a worker was first seen to have taken it"
@@ -50,6 +53,8 @@ attempt = Table(
     Index("ix_attempt_pool_state", "pool", "state", postgresql_where=text(_LIVE)),
     # what ran of late, for shares of the compute and for how fast a network goes
     Index("ix_attempt_ended_at", "ended_at", postgresql_where=text("started_at is not null")),
+    # whether a host that asks to begin is to be looked at
+    Index("ix_attempt_host_ended_at", "host", "ended_at", postgresql_where=text("failure is not null")),
     Index(
         "ix_attempt_unsettled",
         "pool",
