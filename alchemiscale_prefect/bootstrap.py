@@ -9,6 +9,7 @@ from threading import Event
 import structlog
 
 from alchemiscale_prefect import settings as environment
+from alchemiscale_prefect.domain.pools import Pool
 from alchemiscale_prefect.services import dispatch, dispatcher
 from alchemiscale_prefect.settings import ApiSettings, DatabaseSettings, DispatchSettings, ObjectStoreSettings
 from alchemiscale_prefect.store.database import Database
@@ -87,7 +88,7 @@ def run_dispatcher(stop: Event) -> None:
     settings = environment.read(DispatchSettings)
     database = make_database()
     launcher = PrefectLauncher(settings.deployment)
-    pool = dispatch.Pool(
+    pool = Pool(
         settings.pool,
         settings.buffer,
         settings.max_in_flight,

@@ -1,7 +1,16 @@
-"""How long a Task rests after its attempt was lost."""
+"""What follows from the loss of an attempt: how long its Task rests, and for how long its run may be heard of again."""
 
 from dataclasses import dataclass
 from datetime import timedelta
+
+REGAIN = timedelta(seconds=60)
+"""For so long after its loss was noticed a run may go on, if it is heard of again before a later attempt has begun."""
+
+SETTLE_LOST = REGAIN + timedelta(seconds=10)
+"""After so long Prefect is told to cancel the flow run of a lost attempt: never one that may go on."""
+
+UNCOUNTED_LIMIT = 10
+"""Losses that do not count (the host was wanted for others) may be this many times as many as those that do."""
 
 # 2 to a power beyond this is no duration any more
 _MOST_DOUBLINGS = 40

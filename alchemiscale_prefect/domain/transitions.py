@@ -14,7 +14,7 @@ class Cause(StrEnum):
 
     ``user`` sets it; ``begin``: a flow run took the lease of an attempt; ``outcome``: the attempt finished; ``loss``:
     its worker vanished or gave it back; ``regain``: a run that was given up for lost is heard of again; ``stop``: no
-    network wants it any more, or its flow run was cancelled in Prefect before it began; ``restart``: a restart
+    network wants it any more, or its flow run was cancelled in Prefect; ``restart``: a restart
     pattern found its error.
     """
 
@@ -48,7 +48,8 @@ TRANSITIONS: Mapping[TaskStatus, Mapping[TaskStatus, frozenset[Cause]]] = Mappin
                 _S.running: _EVERY,
                 _S.waiting: frozenset({Cause.user, Cause.loss, Cause.stop}),
                 _S.complete: frozenset({Cause.outcome}),
-                _S.error: frozenset({Cause.outcome, Cause.loss}),
+                # called off in Prefect, or as above
+                _S.error: frozenset({Cause.outcome, Cause.loss, Cause.stop}),
                 _S.invalid: _USER,
                 _S.deleted: _USER,
             }

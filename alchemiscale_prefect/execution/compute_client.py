@@ -1,7 +1,7 @@
 """The API as one compute flow run sees it: one attempt, one lease owner, no database."""
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID, uuid4
 
 import httpx
@@ -92,9 +92,9 @@ class ComputeClient:
         body = wire.Begin(owner=execution.owner, flow_run_id=str(execution.flow_run_id), host=execution.host)
         return wire.Begun.model_validate_json(self._call("POST", paths.COMPUTE_BEGIN, body=body.model_dump()))
 
-    def heartbeat(self, units_done: int, units_total: int) -> None:
-        """Renew the lease."""
-        body = wire.Heartbeat(units_done=units_done, units_total=units_total)
+    def heartbeat(self, units_done: int, units_total: int, fraction: float | None = None) -> None:
+        """Renew the lease, and tell how far the attempt is; see `wire.Heartbeat`."""
+        body = wire.Heartbeat(units_done=units_done, units_total=units_total, fraction=fraction)
         self._call("POST", paths.COMPUTE_HEARTBEAT, body=body.model_dump(), transport=self._prompt)
 
     def store_dag(self, shared_id: str, data: bytes) -> None:
@@ -142,9 +142,9 @@ class ComputeClient:
         answer = self._call("POST", paths.COMPUTE_FINISH, body=body.model_dump(), compress=True)
         return wire.Finished.model_validate_json(answer)
 
-    def release(self, reason: str) -> None:
-        """Give the attempt back, so that another one can take the checkpoint up at once."""
-        body = wire.Release(reason=reason)
+    def release(self, reason: str, cause: Literal["failed", "stopped", "cancelled"] = "failed") -> None:
+        """Give the attempt back, so that another one can take the checkpoint up at once; causes: `wire.Release`."""
+        body = wire.Release(reason=reason, cause=cause)
         self._call("POST", paths.COMPUTE_RELEASE, body=body.model_dump(), transport=self._prompt)
 
     def close(self) -> None:

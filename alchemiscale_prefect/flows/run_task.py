@@ -1,7 +1,9 @@
 """The compute flow: one execution of a Task. Every ProtocolUnit is a task run in it."""
 
 import socket
-from typing import Any, NoReturn
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Literal, NoReturn
 from uuid import UUID
 
 from prefect import flow, get_run_logger, task
@@ -17,6 +19,8 @@ from alchemiscale_prefect.domain.errors import AlchemiscaleError, AttemptVoid
 from alchemiscale_prefect.execution import processes
 from alchemiscale_prefect.execution.compute_client import ComputeClient, Execution
 from alchemiscale_prefect.execution.lease import EXIT_CODE, end_process
+from alchemiscale_prefect.execution.walltime import CutShort, OutOfTime
+from alchemiscale_prefect.orchestration.cancellation import is_cancelled
 from alchemiscale_prefect.orchestration.reporting import PrefectReport
 from alchemiscale_prefect.settings import ComputeSettings
 
@@ -49,7 +53,8 @@ def run_task(task: str, attempt: int) -> State[Any]:
     Returns
     -------
     State
-        Completed, Failed (the Protocol's units failed), or Cancelled (the attempt is void: nothing was done).
+        Completed, Failed (the Protocol's units failed), or Cancelled (the attempt is void: nothing was done; or no
+        time is left on the host, and the next attempt goes on).
     """
     # gufe takes seconds to import, and a void attempt does not need it
     from alchemiscale_prefect.execution.attempt import Attempt
@@ -63,14 +68,18 @@ def run_task(task: str, attempt: int) -> State[Any]:
         settings,
         run_unit=lambda unit, done: _submit(settings, unit, done),
         report=report,
-        on_lost=lambda: end_process(settings.termination_grace_seconds),
+        on_lost=lambda left: end_process(min(settings.termination_grace_seconds, left)),
     )
     try:
         outcome = work.run()
     except AttemptVoid as void:
         return Cancelled(message=str(void))
+    except OutOfTime as over:
+        return Cancelled(message=f"{over}; the next attempt goes on from here")
+    except CutShort as cut:
+        _stop_now(partial(_give_back, client, str(cut), "stopped" if cut.useful else "failed"), work.abandon)
     except TerminationSignal:
-        _stop_now(client)
+        _stop_now(partial(_told_to_stop, client), work.abandon)
     finally:
         client.close()
     if outcome.status == "complete":
@@ -109,19 +118,34 @@ def _unit_failed(_task: Any, _task_run: Any, state: State[Any]) -> bool:
     return isinstance(state.data, UnitFailed)
 
 
-def _stop_now(client: ComputeClient) -> NoReturn:
-    """Told to stop (a cancellation, the end of the walltime, a worker that shuts down): give the attempt back and go.
+def _stop_now(give_back: Callable[[], None], abandon: Callable[[], None]) -> NoReturn:
+    """Give the attempt back and go.
 
     At once and hard: units run in threads that nothing can interrupt, and once the attempt is given back the next one
     may begin. So nothing that they have started may compute on either.
     """
-    logger = get_run_logger()
 
-    def release() -> None:
+    def last_word() -> None:
         try:
-            client.release("its flow run was told to stop")
-            logger.warning("told to stop; the attempt is given back, its checkpoint kept")
+            give_back()
         except (AlchemiscaleError, OSError) as error:
-            logger.warning("told to stop; the attempt could not be given back, its lease will run out: %s", error)
+            get_run_logger().warning("the attempt could not be given back, its lease will run out: %s", error)
+        abandon()
 
-    processes.end(EXIT_CODE, release)
+    processes.end(EXIT_CODE, last_word)
+
+
+def _told_to_stop(client: ComputeClient) -> None:
+    """A cancellation, the end of the walltime, a worker that shuts down."""
+    if is_cancelled(client.execution.flow_run_id):
+        client.release("its flow run was cancelled in Prefect", cause="cancelled")
+        get_run_logger().warning(
+            "cancelled in Prefect; the Task is in error until it is set waiting, its checkpoint kept"
+        )
+    else:
+        _give_back(client, "its flow run was told to stop", "stopped")
+
+
+def _give_back(client: ComputeClient, reason: str, cause: Literal["failed", "stopped"]) -> None:
+    client.release(reason, cause=cause)
+    get_run_logger().warning("%s; the attempt is given back, its checkpoint kept", reason)

@@ -3,13 +3,11 @@
 from pathlib import Path
 from typing import Any
 
-import httpx
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.actions import WorkPoolCreate
-from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
-from prefect.settings import PREFECT_API_URL
+from prefect.exceptions import ObjectNotFound
 
-from alchemiscale_prefect.domain.errors import InvalidInput, Unavailable
+from alchemiscale_prefect.orchestration.reach import reached, require_api_url
 
 FLOW_NAME = "run-task"
 ENTRYPOINT = "alchemiscale_prefect.flows.run_task.run_task"
@@ -67,14 +65,7 @@ def deploy(pool: str, *, working_directory: Path, job_variables: dict[str, Any] 
     Unavailable
         Prefect cannot be reached there, or refuses.
     """
-    url = PREFECT_API_URL.value()
-    if not url:
-        # without one, Prefect would start a server of its own, and forget all when that ends
-        raise InvalidInput("PREFECT_API_URL is not set; it is the Prefect server's address with /api at the end")
-    try:
-        with get_client(sync_client=True) as client:
-            ensure_process_pool(client, pool)
-            return deploy_run_task(client, pool, working_directory=working_directory, job_variables=job_variables)
-    except (httpx.HTTPError, PrefectHTTPStatusError) as error:
-        what = str(error).splitlines()[0] if str(error) else type(error).__qualname__
-        raise Unavailable(f"Prefect at {url}: {what}") from error
+    require_api_url()
+    with reached(), get_client(sync_client=True) as client:
+        ensure_process_pool(client, pool)
+        return deploy_run_task(client, pool, working_directory=working_directory, job_variables=job_variables)

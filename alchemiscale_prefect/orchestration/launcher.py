@@ -11,6 +11,7 @@ from prefect.client.schemas.objects import StateType
 
 from alchemiscale_prefect.domain.attempts import AttemptId, Capacity, Launch, Launched, RunEnd, RunState
 from alchemiscale_prefect.orchestration.capacity import read_capacity
+from alchemiscale_prefect.orchestration.reach import reached
 from alchemiscale_prefect.orchestration.states import run_end, run_state
 
 _OVER = (RunState.ended, RunState.missing)
@@ -117,10 +118,12 @@ class PrefectLauncher:
 
     def _read(self, flow_run_ids: Collection[UUID]) -> Iterator[Mapping[str, Any]]:
         for batch in _batches(sorted(flow_run_ids), LOOK_UP_SIZE):
-            yield from self._post(
-                "/flow_runs/filter",
-                {"flow_runs": {"id": {"any_": [str(flow_run_id) for flow_run_id in batch]}}, "limit": len(batch)},
-            )
+            with reached():
+                found = self._post(
+                    "/flow_runs/filter",
+                    {"flow_runs": {"id": {"any_": [str(flow_run_id) for flow_run_id in batch]}}, "limit": len(batch)},
+                )
+            yield from found
 
     def capacity(self) -> Capacity:
         """What the deployment's work pool and queue have room for, as of `CAPACITY_SECONDS` ago at most."""

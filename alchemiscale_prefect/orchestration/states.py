@@ -17,7 +17,7 @@ UNDER_WAY: Mapping[StateType, RunState] = {
     StateType.PAUSED: RunState.scheduled,
     StateType.PENDING: RunState.pending,
     StateType.RUNNING: RunState.running,
-    StateType.CANCELLING: RunState.running,
+    StateType.CANCELLING: RunState.cancelling,
 }
 """The states that are no end."""
 

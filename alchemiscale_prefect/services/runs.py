@@ -13,12 +13,15 @@ from datetime import timedelta
 from alchemiscale_prefect.domain.access import Permission, Principal
 from alchemiscale_prefect.domain.attempts import AttemptId, AttemptState
 from alchemiscale_prefect.domain.errors import AttemptVoid, InvalidInput, NotFound
-from alchemiscale_prefect.domain.keys import ScopedKey, check_gufe_key
+from alchemiscale_prefect.domain.hosts import DEFAULT_POLICY, HostPolicy
+from alchemiscale_prefect.domain.keys import ScopedKey
 from alchemiscale_prefect.domain.losses import AT_ONCE, BackOff
 from alchemiscale_prefect.domain.restarts import searched_text
 from alchemiscale_prefect.domain.tasks import TaskStatus
-from alchemiscale_prefect.services import restarts
+from alchemiscale_prefect.domain.verdicts import loss_failure, unit_failure
+from alchemiscale_prefect.services import hosts, restarts, run_results
 from alchemiscale_prefect.services.results import StoredResult
+from alchemiscale_prefect.services.run_results import Placed
 from alchemiscale_prefect.store.database import Connection, Database
 from alchemiscale_prefect.store.objects.port import ObjectStore
 from alchemiscale_prefect.store.queries import attempts, checkpoints, losses, objects, results
@@ -55,25 +58,48 @@ class Run:
         return AttemptId(self.task.gufe_key, self.n)
 
 
-def begin(database: Database, principal: Principal, run: Run, body: wire.Begin, lease: timedelta) -> wire.Begun:
+def begin(
+    database: Database,
+    principal: Principal,
+    run: Run,
+    body: wire.Begin,
+    lease: timedelta,
+    *,
+    everything: Database | None = None,
+    policy: HostPolicy = DEFAULT_POLICY,
+) -> wire.Begun:
     """Take the lease of an attempt and learn what to do.
+
+    Parameters
+    ----------
+    everything
+        The database without row-level security, where that of the principal has it: hosts run Tasks of all scopes.
+    policy
+        Which hosts are refused.
 
     Raises
     ------
     AttemptVoid
         The attempt was cancelled, superseded, or is held by another run: the caller ends quietly.
+    HostRefused
+        The host may not run it; the attempt is over.
+    LeaseHeld
+        A run of this Task that was cancelled, or this flow run's other process, may still be computing: ask again.
     NotAuthorized
         The Task's scope is not the identity's.
     """
     principal.require(run.task.scope, Permission.write)
+    flow_run_id = _flow_run_id(body)
+    hosts.admit(everything or database, run.task, run.n, flow_run_id, body.host, body.image, policy)
     with database.transaction() as connection:
         task_id = attempts.begin(
             connection,
             run.attempt,
             who=principal.identifier,
             owner=run.owner,
-            flow_run_id=_flow_run_id(body),
+            flow_run_id=flow_run_id,
             host=body.host,
+            image=body.image,
             lease=lease,
         )
         if task_id is None:
@@ -209,7 +235,7 @@ def store_result(
 ) -> None:
     """Keep the bytes of a ProtocolDAGResult; `finish` makes them count."""
     principal.require(run.task.scope, Permission.write)
-    location = _result_location(_require_held(database, run, unwanted_too=True), key, ok)
+    location = _require_held(database, run, finishing=True).location(key, ok)
     store.put(location, data)
 
 
@@ -231,17 +257,18 @@ def finish(database: Database, store: ObjectStore, principal: Principal, run: Ru
     matches = None if body.ok or body.result is None else restarts.look_ahead(database, run.task, texts)
     stale: list[str] = []
     with database.transaction() as connection:
-        held = _hold_late(connection, run, _FINISHING, unwanted_too=True)
+        held = _hold_late(connection, run, _FINISHING, finishing=True)
         if held.state != AttemptState.running:
             stored = attempts.result_of(connection, held)
             return _finished(run, held.state == AttemptState.complete, None if stored is None else stored[0])
         key = None
         if body.result is not None:
-            key = _record_result(connection, principal, held, body, size)
+            key = run_results.record(connection, principal, held, body, size)
         elif body.ok:
             raise InvalidInput("`ok` without a `result`; store the ProtocolDAGResult first", field="result")
         state = AttemptState.complete if body.ok else AttemptState.error
-        attempts.end(connection, held, state, body.reason, (body.units_done, body.units_total))
+        units = (body.units_done, body.units_total)
+        attempts.end(connection, held, state, body.reason, units, failure=_failure(body))
         attempts.finish_task(connection, held, who=principal.identifier, ok=body.ok, reason=body.reason)
         if matches is not None:
             restarts.resolve(connection, [held.task_id], matches)
@@ -253,65 +280,39 @@ def finish(database: Database, store: ObjectStore, principal: Principal, run: Ru
 def release(
     database: Database, principal: Principal, run: Run, body: wire.Release, max_losses: int, back_off: BackOff = AT_ONCE
 ) -> None:
-    """Give an attempt back at once (the run was told to stop); the checkpoint stays for the next one."""
+    """Give an attempt back at once, as `wire.Release` says; the checkpoint stays for the next one.
+
+    One that was cancelled is void already; its Task may begin anew then without waiting for the end of the lease.
+    """
     principal.require(run.task.scope, Permission.write)
     with database.transaction() as connection:
+        attempts.note_stopped(connection, run.task, run.n, run.owner)
+    with database.transaction() as connection:
         held = _hold(connection, run)
-        attempts.end(connection, held, AttemptState.lost, body.reason)
-        losses.wait_again(connection, [held.task_id], body.reason, max_losses, back_off)
+        # unless it was us: a run that is heard of after we had its flow run cancelled may have its lease back
+        if body.cause == "cancelled" and not held.flow_run_settled:
+            losses.call_off(connection, [(held.task_id, held.n)], body.reason, by_itself=True)
+            return
+        counted = body.cause == "failed"
+        failure = loss_failure(body.reason, held.host) if counted else None
+        attempts.end(connection, held, AttemptState.lost, body.reason, failure=failure)
+        losses.wait_again(connection, [held.task_id], body.reason, max_losses, back_off, counted=counted)
+
+
+def _failure(body: wire.Finish) -> str | None:
+    # a ProtocolDAG that cannot be made is no host's fault
+    if body.ok or not body.tracebacks:
+        return None
+    last = body.tracebacks[-1]
+    return unit_failure(last.source_key, last.exception)
 
 
 def _stored_size(database: Database, store: ObjectStore, run: Run, body: wire.Finish) -> int | None:
     # outside of the transaction that finishes: nobody waits for a Task's lock while the object store answers
     if body.result is None:
         return None
-    return store.size(
-        _result_location(_require_held(database, run, _FINISHING, unwanted_too=True), body.result, body.ok)
-    )
-
-
-def _record_result(
-    connection: Connection, principal: Principal, held: HeldAttempt, body: wire.Finish, size: int | None
-) -> str:
-    if size is None:
-        raise InvalidInput(f"the bytes of {body.result} were not stored; store them first", field="result")
-    key = f"ProtocolDAGResultRef-{uuid.uuid4().hex}"
-    attempts.insert_result(
-        connection,
-        held,
-        {
-            "key": key,
-            "ok": body.ok,
-            "protocol_dag_result_key": body.result,
-            "location": _result_location(_Placed.of(connection, held), body.result or "", body.ok),
-            "size": size,
-            "estimate": body.estimate,
-            "uncertainty": body.uncertainty,
-            "units": body.units,
-            "tracebacks": [item.model_dump() for item in body.tracebacks] or None,
-            "creator": principal.identifier,
-            "gufe_version": body.gufe_version,
-        },
-    )
-    return key
-
-
-@dataclass(frozen=True, slots=True)
-class _Placed:
-    """What a result's location is made of."""
-
-    held: HeldAttempt
-    transformation: str
-
-    @classmethod
-    def of(cls, connection: Connection, held: HeldAttempt) -> "_Placed":
-        return cls(held, objects.summary(connection, held.transformation_id).key)
-
-
-def _result_location(placed: _Placed, key: str, ok: bool) -> str:
-    scope = "/".join(part for part in placed.held.scope.to_tuple() if part is not None)
-    route = "results" if ok else "failures"
-    return f"protocoldagresult/{scope}/{placed.transformation}/{route}/{check_gufe_key(key)}/obj.json.zst"
+    placed = _require_held(database, run, _FINISHING, finishing=True)
+    return store.size(placed.location(body.result, body.ok))
 
 
 def _folder(task: ScopedKey) -> str:
@@ -344,12 +345,12 @@ def _stored_unit(unit: UnitRecord) -> wire.StoredUnit:
 
 
 def _hold_late(
-    connection: Connection, run: Run, states: tuple[AttemptState, ...], *, unwanted_too: bool = False
+    connection: Connection, run: Run, states: tuple[AttemptState, ...], *, finishing: bool = False
 ) -> HeldAttempt:
     """`_hold`, for what is worth having from a run that was given up for lost too."""
     held = attempts.hold(connection, run.attempt, run.owner)
     if held is not None and held.scope == run.task.scope and held.state == AttemptState.lost:
-        losses.regain(connection, held.task_id, held.n, _REGAINED, unwanted_too=unwanted_too)
+        losses.regain(connection, held.task_id, held.n, _REGAINED, finishing=finishing)
     return _hold(connection, run, states)
 
 
@@ -358,11 +359,11 @@ def _require_held(
     run: Run,
     states: tuple[AttemptState, ...] = (AttemptState.running,),
     *,
-    unwanted_too: bool = False,
-) -> _Placed:
+    finishing: bool = False,
+) -> Placed:
     # before the bytes are stored: a fenced writer leaves as little as can be
     with database.transaction() as connection:
-        return _Placed.of(connection, _hold_late(connection, run, states, unwanted_too=unwanted_too))
+        return Placed.of(connection, _hold_late(connection, run, states, finishing=finishing))
 
 
 def _flow_run_id(body: wire.Begin) -> uuid.UUID:

@@ -1,5 +1,7 @@
 """Bodies between a compute flow run and the API. Bytes (DAG, unit results, result) travel as raw bodies."""
 
+from typing import Literal
+
 from pydantic import BaseModel, Field
 
 from alchemiscale_prefect.wire.fields import StorableText
@@ -19,6 +21,7 @@ class Begin(BaseModel):
     owner: str = Field(min_length=1, max_length=200)
     flow_run_id: str = Field(min_length=1, max_length=100)
     host: str = Field(min_length=1, max_length=255)
+    image: StorableText | None = Field(default=None, max_length=500)
 
 
 class StoredFiles(BaseModel):
@@ -91,10 +94,17 @@ class Begun(BaseModel):
 
 
 class Heartbeat(BaseModel):
-    """``heartbeat``: renews the lease and tells the progress."""
+    """``heartbeat``: renews the lease and tells the progress.
+
+    Attributes
+    ----------
+    fraction
+        How much of the whole is done, with the parts of running units; ``None`` if none of them says how far it is.
+    """
 
     units_done: int = Field(ge=0, le=MAX_UNITS)
     units_total: int = Field(ge=0, le=MAX_UNITS)
+    fraction: float | None = Field(default=None, ge=0.0, le=1.0)
 
 
 class StoreDag(BaseModel):
@@ -163,6 +173,15 @@ class Finished(BaseModel):
 
 
 class Release(BaseModel):
-    """``release``: the run stops early (a termination signal); the attempt is lost at once, its checkpoint kept."""
+    """``release``: the run stops early; the attempt is over at once, its checkpoint kept.
+
+    Attributes
+    ----------
+    cause
+        ``failed``: what the run needs gave way (a full disk, say), which counts as a loss. ``stopped``: its place was
+        wanted for others (a worker shuts down, a host is preempted); the Task waits again. ``cancelled``: somebody
+        cancelled the flow run in Prefect; the Task is in error, until it is set waiting.
+    """
 
     reason: StorableText = Field(max_length=2000)
+    cause: Literal["failed", "stopped", "cancelled"] = "failed"

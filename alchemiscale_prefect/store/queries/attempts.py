@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import Connection, bindparam, text
@@ -11,7 +11,9 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.types import BigInteger, Integer, Uuid
 
 from alchemiscale_prefect.domain.attempts import AttemptId, Launch, Launched
+from alchemiscale_prefect.domain.errors import LeaseHeld
 from alchemiscale_prefect.domain.keys import ScopedKey
+from alchemiscale_prefect.domain.losses import SETTLE_LOST
 from alchemiscale_prefect.domain.scopes import Scope
 from alchemiscale_prefect.domain.tasks import TaskStatus
 from alchemiscale_prefect.domain.transitions import Cause, Reason
@@ -22,26 +24,55 @@ _TASK_NAME = "t.key || '-' || s.org || '-' || s.campaign || '-' || s.project"
 
 # `dispatched` with a flow run on record is begun by that flow run alone; before the dispatcher has written it down, by
 # the first that comes. A flow run that Prefect starts again under the same id takes its own lease over; one that asks
-# twice, because the first answer was lost, is the same owner.
-_BEGIN = text(
+# twice, because the first answer was lost, is the same owner. Whoever held the lease before computes on until it hears
+# of that, or until its lease ends: `held`.
+_MAY_BEGIN = text(
     """
-    update attempt a
-    set state = 'running', lease_owner = :owner, lease_expires_at = now() + :lease, host = :host,
-        flow_run_id = :flow_run, started_at = coalesce(a.started_at, now()),
-        launched_at = coalesce(a.launched_at, now())
+    select coalesce(a.state = 'running' and a.lease_owner <> :owner and a.lease_expires_at > now(), false)
+           or exists (select 1 from attempt other
+                      where other.task_id = a.task_id and other.n <> a.n
+                        and other.state = 'cancelled' and other.lease_expires_at > now()) as held
+    from attempt a
     where a.task_id = :task and a.n = :n
       and ((a.state = 'dispatched' and (a.flow_run_id is null or a.flow_run_id = :flow_run))
            or (a.state = 'running' and a.flow_run_id = :flow_run))
-    returning a.task_id
+    for update of a
     """
 ).bindparams(bindparam("flow_run", type_=Uuid))
+
+_BEGIN = text(
+    """
+    update attempt a
+    set state = 'running', lease_owner = :owner, lease_expires_at = now() + :lease, host = :host, image = :image,
+        flow_run_id = :flow_run, started_at = coalesce(a.started_at, now()),
+        launched_at = coalesce(a.launched_at, now())
+    where a.task_id = :task and a.n = :n
+    """
+).bindparams(bindparam("flow_run", type_=Uuid))
+
+_STOPPED = text(
+    """
+    update attempt a set lease_expires_at = now()
+    from task t join scope s on s.id = t.scope_id
+    where t.id = a.task_id and t.key = :gufe_key and a.n = :n and a.lease_owner = :owner
+      and s.org = :org and s.campaign = :campaign and s.project = :project
+      and a.state = 'cancelled' and a.lease_expires_at > now()
+    """
+)
+
+UNWANTED = """
+    state in ('cancelled', 'lost') and flow_run_id is not null and not flow_run_settled and (
+        state = 'cancelled' or lease_expires_at is null or ended_at < now() - :settle_lost
+        or exists (select 1 from attempt newer
+                   where newer.task_id = attempt.task_id and newer.n > attempt.n and newer.started_at is not null))"""
+"""Of an attempt whose flow run Prefect is to cancel: never one that may be heard of again (`losses.regain`)."""
 
 PAIRS = (bindparam("tasks", type_=ARRAY(BigInteger)), bindparam("ns", type_=ARRAY(Integer)))
 """(Task id, number) of several attempts, as two arrays."""
 
 _FENCE = text(
     """
-    select a.task_id, a.n, a.state, t.key, t.transformation_id, t.scope_id, t.extends_id,
+    select a.task_id, a.n, a.state, t.key, t.transformation_id, t.scope_id, t.extends_id, a.flow_run_settled, a.host,
            s.org, s.campaign, s.project
     from attempt a join task t on t.id = a.task_id join scope s on s.id = t.scope_id
     where t.key = :task and a.n = :n and a.lease_owner = :owner
@@ -65,7 +96,13 @@ _RENEW = text(
 
 @dataclass(frozen=True, slots=True)
 class HeldAttempt:
-    """The attempt a run holds the lease of; its Task and itself are locked for this transaction."""
+    """The attempt a run holds the lease of; its Task and itself are locked for this transaction.
+
+    Attributes
+    ----------
+    flow_run_settled
+        Whether Prefect was told to cancel its flow run, when it was lost.
+    """
 
     task_id: int
     n: int
@@ -75,6 +112,8 @@ class HeldAttempt:
     scope_id: int
     extends_id: int | None
     scope: Scope
+    flow_run_settled: bool
+    host: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,12 +132,40 @@ class NotBegun:
     pending_for: timedelta | None
 
 
+class Silent(NamedTuple):
+    """An attempt whose lease ran out.
+
+    Attributes
+    ----------
+    flow_run_settled
+        As of `HeldAttempt`.
+    """
+
+    task_id: int
+    n: int
+    flow_run_id: UUID
+    flow_run_settled: bool
+
+
 def begin(
-    connection: Connection, attempt: AttemptId, *, who: str, owner: str, flow_run_id: UUID, host: str, lease: timedelta
+    connection: Connection,
+    attempt: AttemptId,
+    *,
+    who: str,
+    owner: str,
+    flow_run_id: UUID,
+    host: str,
+    image: str | None,
+    lease: timedelta,
 ) -> int | None:
     """Take the lease of an attempt; the id of its Task, or ``None`` if it may not run (any more).
 
     `attempt.task` is the Task's own key, without the scope; `who` the identifier of the compute identity.
+
+    Raises
+    ------
+    LeaseHeld
+        Another process that worked on the Task may still be at it.
     """
     # the Task first, as everybody does
     task_id: int | None = connection.execute(
@@ -113,10 +180,15 @@ def begin(
         "owner": owner,
         "flow_run": flow_run_id,
         "host": host,
+        "image": image,
         "lease": lease,
     }
-    if connection.execute(_BEGIN, parameters).one_or_none() is None:
+    found = connection.execute(_MAY_BEGIN, parameters).one_or_none()
+    if found is None:
         return None
+    if found.held:
+        raise LeaseHeld("an earlier run of this Task may still be computing; ask again", field="attempt")
+    connection.execute(_BEGIN, parameters)
     transitions.move(connection, [task_id], TaskStatus.running, Reason(Cause.begin, who), attempt=attempt.n)
     # its place in the dispatcher's buffer is free
     queue.notify(connection)
@@ -138,6 +210,11 @@ def renew(
     return connection.execute(_RENEW, parameters).first() is not None
 
 
+def note_stopped(connection: Connection, task: ScopedKey, n: int, owner: str) -> None:
+    """The run of a cancelled attempt computes no more: the next one need not wait for the end of its lease."""
+    connection.execute(_STOPPED, {**task.to_dict(), "n": n, "owner": owner})
+
+
 def hold(connection: Connection, attempt: AttemptId, owner: str) -> HeldAttempt | None:
     """Lock the attempt that `owner` began, whatever became of it since; ``None`` if it never did."""
     row = connection.execute(_FENCE, {"task": attempt.task, "n": attempt.n, "owner": owner}).one_or_none()
@@ -145,7 +222,9 @@ def hold(connection: Connection, attempt: AttemptId, owner: str) -> HeldAttempt 
         return None
     scope = Scope(row.org, row.campaign, row.project)
     return HeldAttempt(
-        row.task_id, row.n, row.state, row.key, row.transformation_id, row.scope_id, row.extends_id, scope
+        *(row.task_id, row.n, row.state, row.key, row.transformation_id, row.scope_id, row.extends_id, scope),
+        flow_run_settled=row.flow_run_settled,
+        host=row.host,
     )
 
 
@@ -155,15 +234,32 @@ def end(
     state: str,
     reason: str | None = None,
     units: tuple[int | None, int | None] = (None, None),
+    failure: str | None = None,
 ) -> None:
-    """Close an attempt that ends by itself; nothing is left to settle in Prefect. `units` are done and in all."""
+    """Close an attempt that ends by itself; nothing is left to settle in Prefect.
+
+    Parameters
+    ----------
+    units
+        Done and in all.
+    failure
+        How it failed, if that may be its host's fault.
+    """
     connection.execute(
         text(
             "update attempt set state = :state, ended_at = now(), reason = :reason, flow_run_settled = true, "
-            "units_done = coalesce(:done, units_done), units_total = coalesce(:total, units_total) "
+            "failure = :failure, units_done = coalesce(:done, units_done), units_total = coalesce(:total, units_total) "
             "where task_id = :task and n = :n"
         ),
-        {"task": held.task_id, "n": held.n, "state": state, "reason": reason, "done": units[0], "total": units[1]},
+        {
+            "task": held.task_id,
+            "n": held.n,
+            "state": state,
+            "reason": reason,
+            "failure": failure,
+            "done": units[0],
+            "total": units[1],
+        },
     )
 
 
@@ -219,6 +315,18 @@ def not_begun(connection: Connection, pool: str, older_than: timedelta) -> tuple
     return tuple(NotBegun(row.flow_run_id, row.task_id, row.n, row.pending_for) for row in rows)
 
 
+def untaken(connection: Connection, pool: str, older_than: timedelta) -> Sequence[tuple[int, int]]:
+    """Attempts (Task id, number) that have waited in a pool for so long and that no worker was seen to take."""
+    rows = connection.execute(
+        text(
+            "select task_id, n from attempt where pool = :pool and state = 'dispatched' and pending_since is null "
+            "and coalesce(launched_at, created_at) < now() - :age order by task_id"
+        ),
+        {"pool": pool, "age": older_than},
+    )
+    return [(row.task_id, row.n) for row in rows]
+
+
 def set_pending(connection: Connection, attempts: Sequence[tuple[int, int]], *, pending: bool) -> None:
     """Write down when attempts (Task id, number) were seen to leave the work pool's queue, or that they are back."""
     queue.lock(connection, [task_id for task_id, _ in attempts])
@@ -235,12 +343,15 @@ def set_pending(connection: Connection, attempts: Sequence[tuple[int, int]], *, 
     )
 
 
-def expired(connection: Connection) -> Sequence[tuple[int, int]]:
-    """Attempts whose lease ran out: (Task id, number), whatever their pool."""
+def expired(connection: Connection) -> Sequence[Silent]:
+    """Attempts whose lease ran out, whatever their pool."""
     rows = connection.execute(
-        text("select task_id, n from attempt where state = 'running' and lease_expires_at < now() order by task_id")
+        text(
+            "select task_id, n, flow_run_id, flow_run_settled from attempt "
+            "where state = 'running' and lease_expires_at < now() order by task_id"
+        )
     )
-    return [(row.task_id, row.n) for row in rows]
+    return [Silent(*row) for row in rows]
 
 
 def cancel_live(connection: Connection, task_ids: Sequence[int], reason: str, *, dispatched_only: bool = False) -> None:
@@ -261,10 +372,10 @@ def unsettled(connection: Connection, pool: str, limit: int) -> Mapping[UUID, tu
     """Flow runs of cancelled and lost attempts that Prefect has not been told about, with Task id and number."""
     rows = connection.execute(
         text(
-            "select flow_run_id, task_id, n from attempt where pool = :pool and state in ('cancelled', 'lost') "
-            "and flow_run_id is not null and not flow_run_settled order by ended_at limit :limit"
+            f"select flow_run_id, task_id, n from attempt where pool = :pool and {UNWANTED} "  # noqa: S608  a constant
+            "order by ended_at limit :limit"
         ),
-        {"pool": pool, "limit": limit},
+        {"pool": pool, "limit": limit, "settle_lost": SETTLE_LOST},
     )
     return {row.flow_run_id: (row.task_id, row.n) for row in rows}
 

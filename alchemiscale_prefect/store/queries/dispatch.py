@@ -5,22 +5,24 @@ from datetime import timedelta
 
 from sqlalchemy import Connection, text
 
+from alchemiscale_prefect.domain.losses import SETTLE_LOST
+from alchemiscale_prefect.store.queries.attempts import UNWANTED
+
 # the last probe is the claim's, see store.queue
 _DUE = text(
-    """
+    f"""
     select
         exists (select 1 from attempt where state = 'running' and lease_expires_at < now()) as expired,
         exists (select 1 from task where not_before <= now()) as rested,
         exists (select 1 from attempt where pool = :pool and state = 'dispatched'
                 and flow_run_id is not null and launched_at < now() - :ask_after) as not_begun,
-        exists (select 1 from attempt where pool = :pool and state in ('cancelled', 'lost')
-                and flow_run_id is not null and not flow_run_settled) as unsettled,
+        exists (select 1 from attempt where pool = :pool and {UNWANTED}) as unsettled,
         exists (select 1 from attempt where pool = :pool and state = 'dispatched'
                 and flow_run_id is null and created_at < now() - :launch_grace) as unlaunched,
         exists (select 1 from (select id from network where weight > 0 offset 0) n
                 where exists (select 1 from action q where q.network_id = n.id and q.queued
                               order by q.priority, q.draw limit 1 offset 0)) as queued
-    """
+    """  # noqa: S608  the interpolated text is a constant
 )
 
 
@@ -54,5 +56,5 @@ class Due:
 
 def due(connection: Connection, pool: str, *, ask_after: timedelta, launch_grace: timedelta) -> Due:
     """What there is to do for `pool` now."""
-    parameters = {"pool": pool, "ask_after": ask_after, "launch_grace": launch_grace}
+    parameters = {"pool": pool, "ask_after": ask_after, "launch_grace": launch_grace, "settle_lost": SETTLE_LOST}
     return Due(**connection.execute(_DUE, parameters).one()._mapping)

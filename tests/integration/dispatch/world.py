@@ -8,10 +8,12 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
 from sqlalchemy import Connection, text
 
 from alchemiscale_prefect.domain.access import IdentityKind, Principal
 from alchemiscale_prefect.domain.attempts import AttemptId, Capacity, Launch, Launched, RunEnd, RunState
+from alchemiscale_prefect.domain.errors import AttemptVoid
 from alchemiscale_prefect.domain.keys import ScopedKey
 from alchemiscale_prefect.domain.scopes import Scope
 from alchemiscale_prefect.domain.tasks import TaskStatus
@@ -280,8 +282,14 @@ class FlowRun:
         body = wire.Finish(ok=ok, result=result, estimate=-1.0 if ok else None, reason=reason)
         return runs.finish(self.world.database, self.world.store, self.world.compute, self.run, body)
 
-    def release(self, reason: str = "told to stop", max_losses: int = 5) -> None:
-        runs.release(self.world.database, self.world.compute, self.run, wire.Release(reason=reason), max_losses)
+    def release(self, reason: str = "told to stop", max_losses: int = 5, cause: Any = "failed") -> None:
+        body = wire.Release(reason=reason, cause=cause)
+        runs.release(self.world.database, self.world.compute, self.run, body, max_losses)
+
+    def stop(self) -> None:
+        """Cancelled, it has heard of it and says that it has stopped."""
+        with pytest.raises(AttemptVoid):
+            self.release()
 
     def complete(self, ok: bool = True) -> wire.Finished:
         """Store a result and finish."""

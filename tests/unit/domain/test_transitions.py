@@ -13,7 +13,7 @@ from alchemiscale_prefect.domain.transitions import TRANSITIONS, Cause, check_tr
 TABLE = """
             waiting running complete error invalid deleted
 waiting     =       bg      -        ls    u       u
-running     uls     =       o        ol    u       u
+running     uls     =       o        ols   u       u
 complete    -       -       =        -     u       u
 error       ur      g       -        =     u       u
 invalid     -       -       -        -     =       -
