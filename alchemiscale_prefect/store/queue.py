@@ -5,21 +5,23 @@ once, and is called after every change that could matter. Whoever changes Tasks 
 in the order of their ids, so that two changes never wait for each other in a circle; the claim skips what is locked.
 """
 
-from collections.abc import Sequence
+from collections import Counter, defaultdict, deque
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from random import Random
 
-from sqlalchemy import Connection, Row, bindparam, text
+from sqlalchemy import Connection, bindparam, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.types import BigInteger, Double
 
 from alchemiscale_prefect.domain.attempts import AttemptId, Launch
-from alchemiscale_prefect.domain.selection import LEAST_WEIGHT
+from alchemiscale_prefect.domain.selection import LEAST_WEIGHT, Contender, draw_networks
+from alchemiscale_prefect.domain.shares import Ledger
+from alchemiscale_prefect.store.queries.scopes import NAME
 
 CHANNEL = "alchemiscale_queue"
 
-# draws in a row that may come to nothing before a claim is content with less: what a network has can be locked
-_MISSES = 3
+_CHANCE = Random()  # noqa: S311  not a secret
 
 _LOCK = text("select id from task where id = any(:tasks) order by id for update")
 
@@ -98,63 +100,78 @@ _REFRESH = text(
     """  # noqa: S608  the interpolated text is a constant
 ).bindparams(bindparam("tasks", type_=ARRAY(BigInteger)))
 
-# One statement picks and locks. A network by weight (an exponential race among those that have work), then the head
-# of its index. Both `offset 0` are fences: without them every network is probed, and without the order the probe reads
-# the table, past all that was ever claimed, when most of it seems to be queued. The Task is locked first, as everybody
-# does, so what a claim skips it leaves unlocked; then the action, whose `queued` is read anew if the claim lost a race.
-_CLAIM = text(
+# The statements of a claim read indexes in their order, and no further than they must: that costs the same however many
+# Tasks wait. Postgres, which does not know how short a limit is that comes from a column, or goes by a plan of the time
+# when the queue was empty, would now and then rather sort, or read a whole table. So that is switched off, until the
+# transaction ends.
+_IN_ORDER = text(
+    """
+    select set_config('plan_cache_mode', 'force_generic_plan', true), set_config('enable_sort', 'off', true),
+           set_config('enable_seqscan', 'off', true), set_config('enable_bitmapscan', 'off', true),
+           set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true)
+    """
+)
+
+# The networks that have queued Tasks, by one step of the index for each: networks without cost nothing, nor do the
+# Tasks behind the first.
+_CONTENDERS = text(
     f"""
-    with net as materialized (
-        select id from (
-            select id from network where weight > 0
-            order by -ln(1 - random()) / greatest(weight, {LEAST_WEIGHT}) offset 0) n
-        where exists (
-            select 1 from action q where q.network_id = n.id and q.queued
-            order by q.priority, q.draw limit 1 offset 0)
-        limit 1),
-    pick as materialized (
-        select q.task_id, q.network_id from net, lateral (
-            select a.task_id, a.network_id
-            from action a join task t on t.id = a.task_id
-            where a.network_id = net.id and a.queued
-            order by a.priority, a.draw
-            limit 1
-            for update of t, a skip locked) q),
-    claimed as (
-        update task t set attempts = t.attempts + 1
-        from pick where t.id = pick.task_id
-        returning t.id, t.key, t.attempts as n, t.scope_id, t.transformation_id, pick.network_id)
-    insert into attempt (task_id, n, pool, state, tags)
-    select c.id, c.n, :pool, 'dispatched',
-           to_jsonb(array[
-               'alchemiscale',
-               'scope:' || s.name,
-               'network:' || net_object.key || '-' || s.name,
-               'transformation:' || tf_object.key || '-' || s.name])
-    from claimed c
-    join (select id, org || '-' || campaign || '-' || project as name from scope) s on s.id = c.scope_id
-    join gufe_object net_object on net_object.id = c.network_id
-    join gufe_object tf_object on tf_object.id = c.transformation_id
-    returning task_id, n, tags
+    with recursive busy as (
+        (select network_id from action where queued order by network_id, priority, draw limit 1)
+        union all
+        select (select a.network_id from action a where a.queued and a.network_id > busy.network_id
+                order by a.network_id, a.priority, a.draw limit 1)
+        from busy where busy.network_id is not null)
+    select n.id, n.weight, {NAME} as scope
+    from busy join network n on n.id = busy.network_id join scope s on s.id = n.scope_id
+    where n.weight > 0
     """  # noqa: S608  the interpolated text is a constant
 )
 
-# A statement of its own, whose snapshot is younger than the lock on the Task: it sees the Task's actions on other
-# networks that were committed while the claim was under way. One left in the queue would be claimed, and refused by
+# The heads of the networks' indexes are picked and locked. The Task is locked first, as everybody does, so what a claim
+# skips it leaves unlocked; then the action, whose `queued` is read anew if the claim lost a race.
+_PICK = text(
+    """
+    select place.network_id, head.task_id, head.priority, head.draw
+    from unnest(:networks, :counts) as place(network_id, count), lateral (
+        select a.task_id, a.priority, a.draw
+        from action a join task t on t.id = a.task_id
+        where a.network_id = place.network_id and a.queued
+        order by a.priority, a.draw
+        limit place.count
+        for update of t, a skip locked) head
+    """
+).bindparams(bindparam("networks", type_=ARRAY(BigInteger)), bindparam("counts", type_=ARRAY(BigInteger)))
+
+# A statement of its own, whose snapshot is younger than the locks on the Tasks: it sees their actions on other networks
+# that were committed while the claim was under way. One left in the queue would be claimed, and refused by
 # uq_attempt_live, again and again.
-_TAKE = text("update action set queued = false where task_id = :task and queued")
+_TAKE = text(
+    f"""
+    with given as materialized (select * from unnest(:tasks, :networks) as given(task_id, network_id)),
+    taken as (update action set queued = false where task_id = any(:tasks) and queued),
+    claimed as (
+        update task t set attempts = t.attempts + 1 where t.id = any(:tasks)
+        returning t.id, t.key, t.attempts as n, t.scope_id, t.transformation_id),
+    launched as materialized (
+        select c.id, c.n, scope.name as scope, c.key || '-' || scope.name as task, jsonb_build_array(
+            'alchemiscale',
+            'scope:' || scope.name,
+            'network:' || (select o.key from gufe_object o where o.id = given.network_id) || '-' || scope.name,
+            'transformation:' || (select o.key from gufe_object o where o.id = c.transformation_id) || '-' || scope.name
+            ) as tags
+        from claimed c join given on given.task_id = c.id
+        join (select s.id, {NAME} as name from scope s) scope on scope.id = c.scope_id),
+    made as (
+        insert into attempt (task_id, n, pool, state, tags) select id, n, :pool, 'dispatched', tags from launched)
+    select id, task, n, tags, scope from launched
+    """  # noqa: S608  the interpolated text is a constant
+).bindparams(bindparam("tasks", type_=ARRAY(BigInteger)), bindparam("networks", type_=ARRAY(BigInteger)))
 
 _IN_FLIGHT = text(
     """
     select count(*) filter (where state = 'dispatched') as dispatched, count(*) as in_flight
     from attempt where pool = :pool and state in ('dispatched', 'running')
-    """
-)
-
-_NAMES = text(
-    """
-    select t.id, t.key || '-' || s.org || '-' || s.campaign || '-' || s.project as name
-    from task t join scope s on s.id = t.scope_id where t.id = any(:tasks)
     """
 )
 
@@ -213,26 +230,59 @@ def load(connection: Connection, pool: str) -> Load:
     return Load(*connection.execute(_IN_FLIGHT, {"pool": pool}).one())
 
 
-def claim(connection: Connection, pool: str, count: int) -> tuple[Launch, ...]:
+def claim(connection: Connection, pool: str, count: int, ledger: Ledger | None = None) -> tuple[Launch, ...]:
     """Take up to `count` Tasks off the queue, each with a new attempt in `pool`.
 
-    The network is drawn anew for each Task, so that weights hold within one call too.
+    The network is drawn anew for each Task, so that weights hold within one call too. The number of statements does not
+    depend on `count`.
+
+    Parameters
+    ----------
+    ledger
+        Fair share: whose turn it is; each claim is charged to it.
 
     Returns
     -------
     tuple of Launch
-        Fewer than `count` when the queue is empty, or its rest is locked by somebody else now.
+        In the order of the draws. Fewer than `count` when the queue is empty, or its rest is locked by somebody else
+        now.
     """
-    rows: list[Row[Any]] = []
-    misses = 0
-    while len(rows) < count and misses < _MISSES:
-        row = connection.execute(_CLAIM, {"pool": pool}).one_or_none()
-        if row is None:
-            misses += 1
-            continue
-        connection.execute(_TAKE, {"task": row.task_id})
-        rows.append(row)
-    names: dict[int, str] = {
-        row.id: row.name for row in connection.execute(_NAMES, {"tasks": [row.task_id for row in rows]})
-    }
-    return tuple(Launch(AttemptId(names[row.task_id], row.n), tuple(row.tags)) for row in rows)
+    if count <= 0:
+        return ()
+    connection.execute(_IN_ORDER)
+    left = [Contender(*row) for row in connection.execute(_CONTENDERS)]
+    launches: list[Launch] = []
+    while left and len(launches) < count:
+        drawn = draw_networks(left, count - len(launches), _CHANCE, ledger)
+        wanted = Counter(drawn)
+        heads = _pick(connection, wanted)
+        # who has fewer than it was drawn for has no more, or they are locked
+        left = [contender for contender in left if len(heads[contender.network_id]) == wanted[contender.network_id]]
+        chosen: dict[int, int] = {}
+        for network_id in drawn:
+            if heads[network_id]:
+                # a Task that two networks gave is taken once
+                chosen.setdefault(heads[network_id].popleft(), network_id)
+        launches += _take(connection, pool, chosen, ledger)
+    return tuple(launches)
+
+
+def _pick(connection: Connection, wanted: Counter[int]) -> dict[int, deque[int]]:
+    """Lock the heads of networks: each network's Tasks, in order."""
+    rows = connection.execute(_PICK, {"networks": list(wanted), "counts": list(wanted.values())}).all()
+    heads: dict[int, deque[int]] = defaultdict(deque)
+    for row in sorted(rows, key=lambda row: (row.priority, row.draw)):
+        heads[row.network_id].append(row.task_id)
+    return heads
+
+
+def _take(connection: Connection, pool: str, chosen: Mapping[int, int], ledger: Ledger | None) -> list[Launch]:
+    """Make attempts of locked Tasks, each with the network that it was picked from; in this order."""
+    if not chosen:
+        return []
+    parameters = {"tasks": list(chosen), "networks": list(chosen.values()), "pool": pool}
+    rows = {row.id: row for row in connection.execute(_TAKE, parameters)}
+    if ledger is not None:
+        for row in rows.values():
+            ledger.charge(row.scope)
+    return [Launch(AttemptId(rows[task].task, rows[task].n), tuple(rows[task].tags)) for task in chosen]

@@ -260,8 +260,10 @@ def test_a_lost_task_comes_back_to_all_its_networks(world: World) -> None:
     assert world.queued() == {key.gufe_key: 2}
 
 
-def test_a_network_that_comes_in_while_the_claim_is_under_way_is_left_too(world: World) -> None:
-    """The claim's snapshot does not show an action that is committed before the claim locks the Task.
+def test_a_network_that_comes_in_while_the_claim_is_under_way_is_left_too(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The snapshot of what locks the Task does not show an action that is committed just before it does.
 
     Left in the queue it would be claimed, refused by ``uq_attempt_live`` and be claimed again, by every dispatcher.
     """
@@ -269,24 +271,24 @@ def test_a_network_that_comes_in_while_the_claim_is_under_way_is_left_too(world:
     (key,) = world.tasks(one)
     world.execute(
         """
-        create function public.random() returns double precision language plpgsql volatile as
-        'begin perform pg_advisory_xact_lock_shared(77); return pg_catalog.random(); end'
+        create function gate() returns boolean language plpgsql volatile as
+        'begin perform pg_advisory_xact_lock_shared(77); return true; end'
         """
     )
+    pick = str(queue._PICK)
+    gated = pick.replace("and a.queued", "and a.queued and gate()")
+    assert gated != pick
+    monkeypatch.setattr(queue, "_PICK", text(gated))
     claimed: list[object] = []
-
-    def claim() -> None:
-        with world.database.transaction() as connection:
-            connection.execute(text("set local search_path = public, pg_catalog"))
-            claimed.extend(queue.claim(connection, "pool", 1))
 
     with world.database.transaction() as gate:
         gate.execute(text("select pg_advisory_xact_lock(77)"))
-        thread = threading.Thread(target=claim)
+        thread = threading.Thread(target=lambda: claimed.extend(world.claim()))
         thread.start()
         _until_one_waits(world)  # its snapshot is taken
         world.action(two, [key])
     thread.join()
+    monkeypatch.undo()
     assert len(claimed) == 1
     assert world.queued() == {}
     networks.set_weights(world.database, world.user, [two.key], [0.5])

@@ -11,9 +11,10 @@ import pytest
 from sqlalchemy import event, text
 
 from alchemiscale_prefect.domain.attempts import AttemptId
-from alchemiscale_prefect.domain.errors import AttemptVoid
+from alchemiscale_prefect.domain.errors import AttemptVoid, LeaseHeld
 from alchemiscale_prefect.domain.keys import ScopedKey
 from alchemiscale_prefect.services import dispatch, tasks
+from alchemiscale_prefect.store import queue
 from tests.integration.dispatch.world import FlowRun, MemoryLauncher, Net, World, own_keys, pool
 
 
@@ -82,7 +83,7 @@ def _work(world: World, seed: int, over: threading.Event) -> None:
                 run.heartbeat,
                 run.complete,
             ]
-            with contextlib.suppress(AttemptVoid):
+            with contextlib.suppress(AttemptVoid, LeaseHeld):
                 run.begin()
                 run.heartbeat()
                 chance.choices(fates, (3, 3, 1, 3))[0]()
@@ -212,15 +213,18 @@ def test_no_table_that_grows_is_read_through(world: World, analyzed: bool) -> No
             dispatch.dispatch(world.database, MemoryLauncher(), pool())
     finally:
         event.remove(world.database.engine, "before_cursor_execute", note)
+    claim = ("with recursive busy", "skip locked", "launched as")
     # in the first minutes after a large submission, before its tables are analyzed, at least the claim
-    looked_at = [item for item in statements if analyzed or "skip locked" in item[0]]
+    looked_at = [item for item in statements if analyzed or any(part in item[0] for part in claim)]
     assert len(looked_at) >= 3
-    with world.database.transaction() as connection:
-        for statement, parameters in looked_at:
-            if statement.startswith(("notify", "update attempt set created_at")):
-                continue
-            for mode in ("force_custom_plan", "force_generic_plan"):
+    for statement, parameters in looked_at:
+        if statement.startswith(("notify", "update attempt set created_at")):
+            continue
+        for mode in ("force_custom_plan", "force_generic_plan"):
+            with world.database.transaction() as connection:
+                if any(part in statement for part in claim):
+                    connection.execute(queue._IN_ORDER)
                 connection.exec_driver_sql(f"set local plan_cache_mode = {mode}")
                 plan = "\n".join(connection.exec_driver_sql(f"explain {statement}", parameters).scalars())
-                for table in ("action", "task", "attempt"):
-                    assert f"Seq Scan on {table} " not in plan, f"{statement}\n{plan}"
+            for table in ("action", "task", "attempt"):
+                assert f"Seq Scan on {table} " not in plan, f"{statement}\n{plan}"
