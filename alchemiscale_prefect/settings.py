@@ -4,7 +4,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TypeVar
 
-from pydantic import BaseModel, Field, PositiveInt, SecretStr, ValidationError
+from pydantic import AwareDatetime, BaseModel, Field, PositiveInt, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from alchemiscale_prefect.domain.errors import InvalidInput
@@ -153,3 +153,16 @@ class ComputeSettings(ComputeFields, BaseSettings):
     """Inside a compute flow run."""
 
     model_config = SettingsConfigDict(env_prefix="ALCHEMISCALE_COMPUTE_", frozen=True)
+    image: str | None = Field(None, description="of the container that flow runs are in")
+    end_time: AwareDatetime | None = Field(
+        None, description="when the host is taken away; ISO 8601 with a time zone, or seconds since 1970"
+    )
+    walltime_seconds: float | None = Field(
+        None, gt=0, description="how long a flow run may last; Slurm's limit is known without it"
+    )
+    walltime_margin_seconds: float = Field(
+        60.0, ge=0, description="kept free before that end: a ProtocolUnit that would reach into it is not started"
+    )
+    unit_seconds: float = Field(
+        0.0, ge=0, description="how long a ProtocolUnit is taken to run of whose class none has finished"
+    )

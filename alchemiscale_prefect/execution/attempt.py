@@ -6,9 +6,8 @@ Prefect is not known here. The flow hands in how a unit is run (`RunUnit`, as a 
 
 import logging
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Protocol
 
 from alchemiscale_prefect.chemistry import keyed_chains, protocol_dags, results
@@ -18,15 +17,15 @@ from alchemiscale_prefect.chemistry.base import (
     ProtocolUnitResult,
     Transformation,
 )
-from alchemiscale_prefect.chemistry.protocol_dags import UnitNode
 from alchemiscale_prefect.chemistry.versions import GUFE_VERSION
 from alchemiscale_prefect.domain.errors import AlchemiscaleError, AttemptVoid
 from alchemiscale_prefect.domain.keys import ScopedKey
 from alchemiscale_prefect.execution import checkpoints, disk
 from alchemiscale_prefect.execution.compute_client import ComputeClient
+from alchemiscale_prefect.execution.dag_run import DagRun, RunUnit
 from alchemiscale_prefect.execution.lease import LeaseKeeper
-from alchemiscale_prefect.execution.schedule import Done, Schedule
-from alchemiscale_prefect.execution.units import UnitRun
+from alchemiscale_prefect.execution.under_way import Progress
+from alchemiscale_prefect.execution.walltime import CutShort, OutOfTime
 from alchemiscale_prefect.execution.workspace import Workspace
 from alchemiscale_prefect.settings import ComputeSettings
 from alchemiscale_prefect.wire import compute as wire
@@ -35,15 +34,12 @@ log = logging.getLogger(__name__)
 
 REASON_LENGTH = 2000
 
-RunUnit = Callable[[UnitRun, Done[ProtocolUnitResult]], None]
-"""Runs a unit in the background, with its retries, and says once how that ended."""
-
 
 class Report(Protocol):
     """Who is told how a run goes."""
 
-    def progress(self, units_done: int, units_total: int) -> None:
-        """So many of the units are finished."""
+    def progress(self, units_done: int, units_total: int, fraction: float | None) -> None:
+        """So many of the units are finished, and this part of the whole, where units under way say how far they are."""
         ...
 
     def outcome(self, outcome: "Outcome") -> None:
@@ -108,8 +104,7 @@ class Attempt:
         self._run_unit = run_unit
         self._report = report
         self._on_lost = on_lost
-        self._done = 0
-        self._total = 0
+        self._dag_run: DagRun | None = None
 
     def run(self) -> Outcome:
         """Do the work of the attempt.
@@ -118,10 +113,14 @@ class Attempt:
         ------
         AttemptVoid
             There is nothing to do: the attempt is not this run's (any more).
+        OutOfTime
+            The time on the host is nearly over; the attempt is given back.
+        CutShort
+            It is over while units compute; the caller gives the attempt back and ends the process.
         """
         begun = self._client.begin()
         keeper = LeaseKeeper(
-            lambda: self._client.heartbeat(self._done, self._total),
+            self._heartbeat,
             begun.lease_seconds,
             self._settings.heartbeat_seconds,
             self._on_lost,
@@ -129,7 +128,10 @@ class Attempt:
         with keeper:
             try:
                 outcome = self._run(begun)
-            except AttemptVoid:
+            except (AttemptVoid, CutShort):
+                raise
+            except OutOfTime as error:
+                self._client.release(str(error)[:REASON_LENGTH], "stopped")
                 raise
             except Exception as error:
                 # neither the Protocol's fault nor a lost lease: a full disk, a defect. Another host may do better.
@@ -196,46 +198,26 @@ class Attempt:
     def _run_units(
         self, dag: ProtocolDAG, workspace: Workspace, earlier: list[ProtocolUnitResult]
     ) -> ProtocolDAGResult:
-        nodes = protocol_dags.units(dag)
-        tries = list(earlier)
-        finished = {protocol_dags.source_key(result): result for result in earlier if protocol_dags.is_ok(result)}
-        needed = {key for node in nodes for key in node.dependencies}
-        limit_mb = self._settings.checkpoint_files_mb
-        self._total = len(nodes)
-        self._progress(len(finished))
-
-        def keep(result: ProtocolUnitResult, directory: Path) -> None:
-            unit = wire.StoredUnit(
-                key=protocol_dags.result_key(result),
-                unit_key=protocol_dags.source_key(result),
-                ok=protocol_dags.is_ok(result),
-                directory=str(directory),
-            )
-            self._client.store_unit(unit, keyed_chains.compress(result))
-            tries.append(result)
-            if unit.ok and unit.unit_key in needed and limit_mb:
-                checkpoints.keep_files(self._client, workspace, result, directory, limit_mb)
-
-        def start(
-            node: UnitNode, results_so_far: Mapping[str, ProtocolUnitResult], done: Done[ProtocolUnitResult]
-        ) -> None:
-            self._run_unit(UnitRun(node, results_so_far, workspace, keep, self._settings.min_free_mb), done)
-
-        settings = self._settings
-        schedule = Schedule(
-            nodes, finished, start, settings.max_parallel_units, self._progress, settings.capacity, settings.need
+        self._dag_run = DagRun(
+            self._client, self._settings, self._run_unit, self._tell_progress, dag, workspace, earlier
         )
-        try:
-            failure = schedule.run()
-        finally:
-            workspace.remove_scratch()
-        if failure is not None and not UnitRun.is_failure_of_unit(failure):
-            raise failure
-        return protocol_dags.assemble(dag, tries)
+        return self._dag_run.run()
 
-    def _progress(self, done: int) -> None:
-        self._done = done
-        self._tell(lambda: self._report.progress(done, self._total))
+    def _heartbeat(self) -> None:
+        progress = self._progress
+        self._client.heartbeat(progress.done, progress.total, progress.fraction)
+
+    @property
+    def _progress(self) -> Progress:
+        return Progress() if self._dag_run is None else self._dag_run.progress
+
+    def _tell_progress(self, progress: Progress) -> None:
+        self._tell(lambda: self._report.progress(progress.done, progress.total, progress.fraction))
+
+    def abandon(self) -> None:
+        """Remove what the attempt has in the scratch folder: it was stopped, given back, and its process ends."""
+        if self._dag_run is not None:
+            self._dag_run.remove_scratch()
 
     def _tell(self, report: Callable[[], None]) -> None:
         try:
@@ -271,8 +253,8 @@ class Attempt:
                     for failure in failures
                 ],
                 reason=reason,
-                units_done=self._done,
-                units_total=self._total,
+                units_done=self._progress.done,
+                units_total=self._progress.total,
             )
         )
         lines = tuple(f"{failure.unit_name or failure.source_key}: {failure.exception}" for failure in failures)

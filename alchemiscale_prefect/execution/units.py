@@ -1,6 +1,7 @@
 """One ProtocolUnit on its way: what a Prefect task run does."""
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from itertools import count
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from alchemiscale_prefect.chemistry.base import ProtocolUnitResult
 from alchemiscale_prefect.chemistry.protocol_dags import UnitNode
 from alchemiscale_prefect.execution.capture import captured
 from alchemiscale_prefect.execution.disk import DiskFull, check_room, tells_of_full_disk
-from alchemiscale_prefect.execution.workspace import Workspace
+from alchemiscale_prefect.execution.workspace import UnitDirectories, Workspace
 
 
 class UnitFailed(Exception):
@@ -33,6 +34,8 @@ class UnitRun:
         Stores the result of a try, and what it left in its shared directory.
     min_free_mb
         Room that there must be for it to start.
+    around
+        Entered, with its name and directories, while it executes.
     """
 
     def __init__(
@@ -42,12 +45,15 @@ class UnitRun:
         workspace: Workspace,
         keep: Callable[[ProtocolUnitResult, Path], None],
         min_free_mb: int = 0,
+        *,
+        around: Callable[[str, UnitDirectories], AbstractContextManager[object]] = lambda *_: nullcontext(),
     ) -> None:
         self._node = node
         self._finished = finished
         self._workspace = workspace
         self._keep = keep
         self._min_free_mb = min_free_mb
+        self._around = around
         self._tries = count(1)
 
     @property
@@ -68,7 +74,7 @@ class UnitRun:
         check_room((self._workspace.shared, self._workspace.scratch), self._min_free_mb)
         directories = self._workspace.unit(self._node.key, next(self._tries))
         try:
-            with captured(directories.stdout, directories.stderr):
+            with self._around(self.name, directories), captured(directories.stdout, directories.stderr):
                 result = protocol_dags.execute_unit(
                     self._node,
                     self._finished,

@@ -63,9 +63,9 @@ class PrefectReport:
         self._key = artifact_key(task)
         self._progress_id: UUID | None = None
 
-    def progress(self, units_done: int, units_total: int) -> None:
-        """So many of the units are finished."""
-        percent = 100.0 * units_done / units_total if units_total else 0.0
+    def progress(self, units_done: int, units_total: int, fraction: float | None = None) -> None:
+        """So many of the units are finished, and this part of the whole, where units under way say how far they are."""
+        percent = 100.0 * (fraction if fraction is not None else units_done / units_total if units_total else 0.0)
         description = f"{units_done} of {units_total} ProtocolUnits"
         if self._progress_id is None:
             made = create_progress_artifact(percent, key=f"{self._key}-progress", description=description)

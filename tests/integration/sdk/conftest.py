@@ -188,7 +188,7 @@ def transformation_key(transformation: Transformation, scope: Scope) -> ScopedKe
 class Quiet:
     """A report that nobody reads."""
 
-    def progress(self, units_done: int, units_total: int) -> None:
+    def progress(self, units_done: int, units_total: int, fraction: float | None) -> None:
         pass
 
     def outcome(self, outcome: Outcome) -> None:

@@ -30,6 +30,8 @@ class Api:
         self.results: dict[str, tuple[bool, bytes]] = {}
         self.finished: wire.Finish | None = None
         self.released: list[str] = []
+        self.causes: list[str] = []
+        self.heartbeats: list[tuple[int, int, float | None]] = []
         self.errors: dict[str, Exception] = {}
         self.stop_after: int | None = None
 
@@ -61,8 +63,9 @@ class Client:
             lease_seconds=60.0,
         )
 
-    def heartbeat(self, units_done: int, units_total: int) -> None:
+    def heartbeat(self, units_done: int, units_total: int, fraction: float | None) -> None:
         self._check("heartbeat")
+        self.api.heartbeats.append((units_done, units_total, fraction))
 
     def store_dag(self, shared_id: str, data: bytes) -> None:
         self._check("store_dag")
@@ -107,8 +110,9 @@ class Client:
         self.api.finished = body
         return wire.Finished(status="complete" if body.ok else "error", result=body.result)
 
-    def release(self, reason: str) -> None:
+    def release(self, reason: str, cause: str = "failed") -> None:
         self.api.released.append(reason)
+        self.api.causes.append(cause)
 
 
 class Report:
@@ -117,10 +121,12 @@ class Report:
     def __init__(self, error: Exception | None = None) -> None:
         self.error = error
         self.told: list[tuple[int, int]] = []
+        self.fractions: list[float | None] = []
         self.outcomes: list[Outcome] = []
 
-    def progress(self, units_done: int, units_total: int) -> None:
+    def progress(self, units_done: int, units_total: int, fraction: float | None) -> None:
         self.told.append((units_done, units_total))
+        self.fractions.append(fraction)
         if self.error:
             raise self.error
 

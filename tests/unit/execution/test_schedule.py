@@ -59,7 +59,7 @@ def test_every_node_runs_once_after_what_it_needs(dag: list[Node], max_parallel:
         def put(self, item: object) -> None:
             self.inner.put(item)
 
-        def get(self) -> object:
+        def get(self, timeout: float | None) -> object:
             finish_some()
             return self.inner.get()
 
@@ -170,7 +170,7 @@ def _together(needs: dict[str, Slots], capacity: Slots | None) -> list[set[str]]
     )
 
     class Ending:
-        def get(self) -> object:
+        def get(self, timeout: float | None) -> object:
             under_way.pop(key := next(iter(under_way)))
             return key, "result"
 
