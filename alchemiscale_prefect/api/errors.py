@@ -21,6 +21,7 @@ from alchemiscale_prefect.domain.errors import (
     InvalidKeyedChain,
     InvalidScope,
     InvalidScopedKey,
+    LeaseHeld,
     ModuleNotAllowed,
     NotAuthenticated,
     NotAuthorized,
@@ -91,9 +92,9 @@ def _domain_error(_request: Request, error: Exception) -> Response:
     headers = {}
     if isinstance(error, NotAuthenticated | NotAuthorized):
         headers["WWW-Authenticate"] = "Bearer"
-    if isinstance(error, TooManyRequests):
+    if isinstance(error, TooManyRequests | LeaseHeld):
         headers["Retry-After"] = str(error.retry_after)
-    if isinstance(error, Unavailable):
+    elif isinstance(error, Unavailable):
         log.warning("unavailable", reason=str(error.__cause__ or error))
     # alchemiscale shows a KeyError's message as repr does
     detail = repr(error.message) if isinstance(error, NotFound) else error.message

@@ -26,6 +26,7 @@ reads, so it names the field and the fix.
     │   └── PermissionDenied    it may, but not do this
     ├── TooManyRequests         wrong keys, too often
     └── Unavailable             the database or the object store cannot be reached now
+        └── LeaseHeld           an earlier run of the Task may still be computing
 """
 
 from typing import ClassVar
@@ -169,3 +170,13 @@ class Unavailable(AlchemiscaleError):
     """Something the server needs cannot be reached now, or was busy; nothing was changed, try again."""
 
     code = "unavailable"
+
+
+class LeaseHeld(Unavailable):
+    """A run of this Task that nobody wants any more may still be at it; it says when it has stopped, or its lease ends.
+
+    Ask again in `retry_after` seconds.
+    """
+
+    code = "lease_held"
+    retry_after = 2

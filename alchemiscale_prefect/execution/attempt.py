@@ -88,7 +88,7 @@ class Attempt:
     report
         Who is told.
     on_lost
-        What to do when the lease is lost under way: end the process.
+        What to do when the lease is lost under way: end the process, within so many seconds.
     """
 
     def __init__(
@@ -97,7 +97,7 @@ class Attempt:
         settings: ComputeSettings,
         run_unit: RunUnit,
         report: Report,
-        on_lost: Callable[[], None],
+        on_lost: Callable[[float], None],
     ) -> None:
         self._client = client
         self._settings = settings

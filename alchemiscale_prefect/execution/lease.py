@@ -42,7 +42,8 @@ class LeaseKeeper:
     every_seconds
         Time between heartbeats.
     on_lost
-        What to do when the lease is lost: end the process, unless a test says otherwise.
+        What to do when the lease is lost: end the process, unless a test says otherwise. It is told how many seconds
+        are left until somebody else may have it; by then nothing may compute here any more.
     """
 
     def __init__(
@@ -50,7 +51,7 @@ class LeaseKeeper:
         renew: Callable[[], None],
         lease_seconds: float,
         every_seconds: float,
-        on_lost: Callable[[], None],
+        on_lost: Callable[[float], None],
     ) -> None:
         self._renew = renew
         self._lease_seconds = lease_seconds
@@ -110,4 +111,4 @@ class LeaseKeeper:
                 return
             self.lost = True
         log.error("stopping: %s", reason)
-        self._on_lost()
+        self._on_lost(max(self._left(), 0.0))

@@ -19,6 +19,7 @@ class Model:
     losses: int = 0
     resting: bool = False
     results: int = 0
+    stopped: "list[ModelRun]" = field(default_factory=list)
 
     def claimable(self) -> bool:
         return (
@@ -28,6 +29,17 @@ class Model:
             and (self.parent is None or self.parent.status is TaskStatus.complete)
             and any(weight > 0 for weight in self.weights.values())
         )
+
+    def stop(self) -> None:
+        """Take the lease from the live attempt; one that has begun may compute until that is over."""
+        if self.live is not None and self.live.begun and not self.live.expired:
+            self.live.computing = True
+            self.stopped.append(self.live)
+        self.live = None
+
+    def is_computed(self) -> bool:
+        """Whether a cancelled run of it may still be at it."""
+        return any(run.computing for run in self.stopped)
 
     def become(self, status: TaskStatus, cause: Cause) -> None:
         """Take a status; the table of transitions has the say."""
@@ -49,6 +61,8 @@ class ModelRun:
     expired: bool = False
     # after its lease had run out, so that it may be heard of again
     lost: bool = False
+    # cancelled, but it has not said that it has stopped
+    computing: bool = False
 
     def is_live(self) -> bool:
         return self.task.live is self

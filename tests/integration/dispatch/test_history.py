@@ -95,6 +95,7 @@ def test_every_way_an_attempt_can_end(world, net, launcher, attempts_of):
 
     (run,) = world.started()
     world.set_status([task], "waiting")
+    run.stop()
 
     (run,) = world.started()
     finish_in_error(run, [failure(1)])

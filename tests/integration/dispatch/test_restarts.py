@@ -100,6 +100,7 @@ def test_waiting_by_hand_keeps_the_count_and_actioning_anew_does_not(world: Worl
     fail_once(world, CUDA)
     (run,) = world.started()
     world.set_status([key], "waiting")
+    run.stop()
     assert counts(world) == {("one", "CUDA"): 1}
     run = world.started()[0]
     world.cancel(net, [key], stop_tasks=False)

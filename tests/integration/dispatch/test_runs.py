@@ -11,6 +11,7 @@ from alchemiscale_prefect.domain.attempts import AttemptId
 from alchemiscale_prefect.domain.errors import (
     AttemptVoid,
     InvalidInput,
+    LeaseHeld,
     NotAuthorized,
 )
 from alchemiscale_prefect.domain.keys import ScopedKey
@@ -66,6 +67,7 @@ def _superseded(run: FlowRun) -> FlowRun:
 
 def _taken_over(run: FlowRun) -> FlowRun:
     """Prefect started the same flow run in another process."""
+    run.world.age(100)
     run.world.run(run.attempt, run.flow_run, "another process").begin()
     return run
 
@@ -110,6 +112,9 @@ def test_a_run_whose_attempt_is_not_its_any_more_changes_nothing(
     world: World, run: FlowRun, tmp_path: Path, fence: Callable[[FlowRun], FlowRun]
 ) -> None:
     fenced = fence(run)
+    # that a cancelled run has stopped, it may say: see below
+    with pytest.raises(AttemptVoid):
+        fenced.release()
     rows, files = world.content(), _files(tmp_path)
     assert files
     for name, call in {**WRITES, **READS}.items():
@@ -217,8 +222,15 @@ def test_another_flow_run_does_not_begin_a_running_attempt_even_if_its_lease_ran
     run.heartbeat()
 
 
-def test_the_same_flow_run_started_again_takes_over_with_the_checkpoint(world: World, run: FlowRun) -> None:
+def test_the_same_flow_run_started_again_takes_over_with_the_checkpoint_once_the_lease_is_over(
+    world: World, run: FlowRun
+) -> None:
+    """Prefect was seen to run one flow run in two processes at once: the first may still compute."""
     again = world.run(run.attempt, run.flow_run, "another process")
+    with pytest.raises(LeaseHeld):
+        again.begin()
+    run.heartbeat()
+    world.age(100)
     begun = again.begin()
     assert begun.checkpoint is not None
     assert [unit.key for unit in begun.checkpoint.units] == ["ProtocolUnitResult-1"]
@@ -226,6 +238,44 @@ def test_the_same_flow_run_started_again_takes_over_with_the_checkpoint(world: W
         run.heartbeat()
     again.complete()
     world.check()
+
+
+@pytest.mark.parametrize("stopped_by", ["release", "lease"])
+def test_a_cancelled_run_stops_before_the_next_one_begins(world: World, net: Net, stopped_by: str) -> None:
+    (key,) = world.tasks(net)
+    (first,) = world.started()
+    world.cancel(net, [key])
+    world.action(net, [key])
+    (attempt,) = world.claim()
+    second = world.run(attempt)
+    for _ in range(2):
+        with pytest.raises(LeaseHeld):
+            second.begin()
+        with pytest.raises(AttemptVoid):
+            first.heartbeat()
+    with pytest.raises(AttemptVoid):
+        world.run(first.attempt, first.flow_run, "another process").release()
+    with pytest.raises(LeaseHeld):
+        second.begin()
+    assert world.attempts(key) == [(1, "cancelled"), (2, "dispatched")]
+    if stopped_by == "lease":
+        world.age(100)
+    else:
+        with pytest.raises(AttemptVoid):
+            first.release()
+    second.begin()
+    second.complete()
+    world.check()
+
+
+def test_a_run_that_must_wait_learns_that_it_is_void_all_the_same(world: World, net: Net) -> None:
+    (key,) = world.tasks(net)
+    world.started()
+    world.set_status([key], "waiting")
+    (attempt,) = world.claim()
+    world.cancel(net, [key])
+    with pytest.raises(AttemptVoid):
+        world.run(attempt).begin()
 
 
 def test_the_flow_run_on_record_begins_and_no_other(world: World, launcher: MemoryLauncher, net: Net) -> None:

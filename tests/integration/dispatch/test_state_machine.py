@@ -18,7 +18,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from alchemiscale_prefect.domain.errors import AttemptVoid, InvalidInput
+from alchemiscale_prefect.domain.errors import AttemptVoid, InvalidInput, LeaseHeld
 from alchemiscale_prefect.domain.keys import ScopedKey
 from alchemiscale_prefect.domain.losses import AT_ONCE, BackOff
 from alchemiscale_prefect.domain.tasks import ACTIONABLE, TaskStatus
@@ -56,8 +56,8 @@ class Histories(RuleBasedStateMachine):
         return some[pick % len(some)]
 
     def _run(self, pick: int) -> ModelRun:
-        """Mostly one whose attempt is live, or may be again."""
-        live = [run for run in self.runs if run.is_live() or run.lost]
+        """Mostly one whose attempt is live, or may be again, or that has not stopped."""
+        live = [run for run in self.runs if run.is_live() or run.lost or run.computing]
         some = live if live and pick % 4 else self.runs
         return some[pick % len(some)]
 
@@ -133,7 +133,7 @@ class Histories(RuleBasedStateMachine):
         if model.live.begun:
             model.become(TaskStatus.waiting, Cause.stop)
             model.losses = 0
-        model.live = None
+        model.stop()
 
     @precondition(lambda self: self.model)
     @rule(pick=PICK, status=st.sampled_from(["waiting", "waiting", "invalid", "deleted"]).map(TaskStatus))
@@ -149,7 +149,8 @@ class Histories(RuleBasedStateMachine):
         for member in family:
             if may_become(member.status, status) and member.status is not status:
                 member.become(status, Cause.user)
-                member.live, member.losses = None, 0
+                member.stop()
+                member.losses = 0
 
     def _family(self, ancestor: Model) -> list[Model]:
         family = [ancestor]
@@ -190,8 +191,8 @@ class Histories(RuleBasedStateMachine):
     def expire(self, pick: int) -> None:
         """A lease runs out, unnoticed as yet."""
         run = self._run(pick)
-        if run.is_live() and run.begun:
-            run.expired = True
+        if (run.is_live() and run.begun) or run.computing:
+            run.expired, run.computing = run.is_live(), False
             self.world.execute(
                 "update attempt a set lease_expires_at = now() - interval '1s' from task t "
                 "where t.id = a.task_id and t.key = :key and a.n = :n",
@@ -254,6 +255,10 @@ class Histories(RuleBasedStateMachine):
             with pytest.raises(AttemptVoid):
                 run.run.begin()
             return
+        if run.task.is_computed():
+            with pytest.raises(LeaseHeld):
+                run.run.begin()
+            return
         run.run.begin()
         run.begun, run.expired = True, False
         run.task.become(TaskStatus.running, Cause.begin)
@@ -310,6 +315,7 @@ class Histories(RuleBasedStateMachine):
         else:
             with pytest.raises(AttemptVoid):
                 run.run.release(max_losses=MAX_LOSSES)
+            run.computing = False
 
     def _finished(self, run: ModelRun) -> bool:
         """It ended by itself: it may say so again."""

@@ -39,6 +39,7 @@ def test_what_was_stopped_is_taken_up_where_it_was(world, net):
     run.store_dag()
     run.store_unit()
     world.stop(net, "deleted")
+    run.stop()
     assert world.status(task) == "waiting"
     assert world.claim() == []
     assert world.action(net, [task]) == [str(task)]

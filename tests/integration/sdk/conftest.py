@@ -216,7 +216,7 @@ def work(system: System, api_url: str, tmp_path: Path) -> Iterator[Callable[[], 
 
     transport = Transport(api_url, WORKER, KEY, token_path=paths.COMPUTE_TOKEN, retry=RetryPolicy(max_retries=0))
 
-    def lost() -> None:
+    def lost(_left: float) -> None:
         raise AssertionError("the lease was lost")
 
     def worked() -> int:

@@ -62,7 +62,7 @@ def test_a_task_goes_on_where_the_shared_directory_is_not(
         execution = Execution(launch.attempt.task, launch.attempt.n, uuid4(), 1, host)
         compute = ComputeClient.connect(api_url, WORKER, KEY, execution)
         try:
-            Attempt(compute, settings, run, Quiet(), lambda: None).run()
+            Attempt(compute, settings, run, Quiet(), lambda _: None).run()
         finally:
             compute.close()
 

@@ -42,6 +42,6 @@ Run = Callable[..., Outcome]
 def run(api: Api, settings: ComputeSettings, units: Units) -> Run:
     def ran(n: int = 1, report: Report | None = None) -> Outcome:
         lost = threading.Event()
-        return Attempt(api.client(n), settings, units, report or Report(), lost.set).run()  # type: ignore[arg-type]
+        return Attempt(api.client(n), settings, units, report or Report(), lambda _: lost.set()).run()  # type: ignore[arg-type]
 
     return ran

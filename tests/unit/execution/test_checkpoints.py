@@ -43,7 +43,7 @@ class Relay:
         self.n += 1
         self.api.stop_after = None if lost_after is None else len(self.api.units) + lost_after
         compute = self.settings.model_copy(update={"shared_basedir": self.base(host), **settings})
-        attempt = Attempt(self.api.client(self.n), compute, self.units, Report(), lambda: None)  # type: ignore[arg-type]
+        attempt = Attempt(self.api.client(self.n), compute, self.units, Report(), lambda _: None)  # type: ignore[arg-type]
         try:
             return attempt.run().status
         except AttemptVoid:

@@ -10,7 +10,7 @@ from alchemiscale_prefect.sdk.errors import AlchemiscaleConnectionError
 
 def test_renews_until_the_block_ends() -> None:
     renewals: list[float] = []
-    with LeaseKeeper(lambda: renewals.append(time.monotonic()), 60.0, 0.02, lambda: None) as keeper:
+    with LeaseKeeper(lambda: renewals.append(time.monotonic()), 60.0, 0.02, lambda _: None) as keeper:
         time.sleep(0.3)
     seen = len(renewals)
     assert seen >= 3
@@ -21,56 +21,66 @@ def test_renews_until_the_block_ends() -> None:
 
 def test_renews_at_least_three_times_per_lease() -> None:
     renewals: list[float] = []
-    with LeaseKeeper(lambda: renewals.append(time.monotonic()), 0.3, 1000.0, lambda: None):
+    with LeaseKeeper(lambda: renewals.append(time.monotonic()), 0.3, 1000.0, lambda _: None):
         time.sleep(0.45)
     assert len(renewals) >= 2
 
 
+class Lost(threading.Event):
+    """Set when a lease is lost, with what was left of it."""
+
+    def __call__(self, left: float) -> None:
+        self.left = left
+        self.set()
+
+
 def test_a_void_attempt_is_lost_at_once() -> None:
-    lost = threading.Event()
+    lost = Lost()
 
     def renew() -> None:
         raise AttemptVoid("superseded")
 
-    with LeaseKeeper(renew, 60.0, 0.02, lost.set) as keeper:
+    with LeaseKeeper(renew, 60.0, 0.02, lost) as keeper:
         assert lost.wait(5)
     assert keeper.lost
+    assert 50.0 < lost.left < 60.0
 
 
 def test_a_silent_api_is_borne_until_the_lease_is_nearly_over() -> None:
-    lost = threading.Event()
+    lost = Lost()
     began = time.monotonic()
 
     def renew() -> None:
         raise AlchemiscaleConnectionError("no answer")
 
-    with LeaseKeeper(renew, 1.0, 0.05, lost.set):
+    with LeaseKeeper(renew, 1.0, 0.05, lost):
         assert lost.wait(5)
         lasted = time.monotonic() - began
     assert 0.7 < lasted < 1.0
+    assert lost.left < 0.2, "it must be over before the lease is"
 
 
 def test_one_answer_in_time_makes_good_for_silence() -> None:
     answers = iter([False, False, True] * 100)
-    lost = threading.Event()
+    lost = Lost()
 
     def renew() -> None:
         if not next(answers):
             raise AlchemiscaleConnectionError("no answer")
 
-    with LeaseKeeper(renew, 2.0, 0.05, lost.set):
+    with LeaseKeeper(renew, 2.0, 0.05, lost):
         time.sleep(1.2)
     assert not lost.is_set()
 
 
 def test_a_heartbeat_that_hangs_does_not_outlast_the_lease() -> None:
-    lost, over = threading.Event(), threading.Event()
+    lost, over = Lost(), threading.Event()
     began = time.monotonic()
 
     def renew() -> None:
         over.wait(10)
 
-    with LeaseKeeper(renew, 1.0, 0.05, lost.set):
+    with LeaseKeeper(renew, 1.0, 0.05, lost):
         assert lost.wait(5)
         lasted = time.monotonic() - began
         over.set()
@@ -84,6 +94,6 @@ def test_a_lease_is_lost_once() -> None:
         time.sleep(0.2)
         raise AttemptVoid("superseded")
 
-    with LeaseKeeper(renew, 0.2, 0.05, lambda: losses.append(time.monotonic())):
+    with LeaseKeeper(renew, 0.2, 0.05, losses.append):
         time.sleep(0.6)
     assert len(losses) == 1
