@@ -24,7 +24,7 @@ from alchemiscale_prefect.services.results import StoredResult
 from alchemiscale_prefect.services.run_results import Placed
 from alchemiscale_prefect.store.database import Connection, Database
 from alchemiscale_prefect.store.objects.port import ObjectStore
-from alchemiscale_prefect.store.queries import attempts, checkpoints, losses, objects, results
+from alchemiscale_prefect.store.queries import attempts, checkpoints, leases, losses, objects, results
 from alchemiscale_prefect.store.queries.attempts import HeldAttempt
 from alchemiscale_prefect.store.queries.checkpoints import UnitRecord
 from alchemiscale_prefect.wire import compute as wire
@@ -92,7 +92,7 @@ def begin(
     flow_run_id = _flow_run_id(body)
     hosts.admit(everything or database, run.task, run.n, flow_run_id, body.host, body.image, policy)
     with database.transaction() as connection:
-        task_id = attempts.begin(
+        task_id = leases.begin(
             connection,
             run.attempt,
             who=principal.identifier,
@@ -286,7 +286,7 @@ def release(
     """
     principal.require(run.task.scope, Permission.write)
     with database.transaction() as connection:
-        attempts.note_stopped(connection, run.task, run.n, run.owner)
+        leases.note_stopped(connection, run.task, run.n, run.owner)
     with database.transaction() as connection:
         held = _hold(connection, run)
         # unless it was us: a run that is heard of after we had its flow run cancelled may have its lease back

@@ -11,7 +11,6 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.types import BigInteger, Integer, Uuid
 
 from alchemiscale_prefect.domain.attempts import AttemptId, Launch, Launched
-from alchemiscale_prefect.domain.errors import LeaseHeld
 from alchemiscale_prefect.domain.keys import ScopedKey
 from alchemiscale_prefect.domain.losses import SETTLE_LOST
 from alchemiscale_prefect.domain.scopes import Scope
@@ -21,44 +20,6 @@ from alchemiscale_prefect.store import queue
 from alchemiscale_prefect.store.queries import transitions
 
 _TASK_NAME = "t.key || '-' || s.org || '-' || s.campaign || '-' || s.project"
-
-# `dispatched` with a flow run on record is begun by that flow run alone; before the dispatcher has written it down, by
-# the first that comes. A flow run that Prefect starts again under the same id takes its own lease over; one that asks
-# twice, because the first answer was lost, is the same owner. Whoever held the lease before computes on until it hears
-# of that, or until its lease ends: `held`.
-_MAY_BEGIN = text(
-    """
-    select coalesce(a.state = 'running' and a.lease_owner <> :owner and a.lease_expires_at > now(), false)
-           or exists (select 1 from attempt other
-                      where other.task_id = a.task_id and other.n <> a.n
-                        and other.state = 'cancelled' and other.lease_expires_at > now()) as held
-    from attempt a
-    where a.task_id = :task and a.n = :n
-      and ((a.state = 'dispatched' and (a.flow_run_id is null or a.flow_run_id = :flow_run))
-           or (a.state = 'running' and a.flow_run_id = :flow_run))
-    for update of a
-    """
-).bindparams(bindparam("flow_run", type_=Uuid))
-
-_BEGIN = text(
-    """
-    update attempt a
-    set state = 'running', lease_owner = :owner, lease_expires_at = now() + :lease, host = :host, image = :image,
-        flow_run_id = :flow_run, started_at = coalesce(a.started_at, now()),
-        launched_at = coalesce(a.launched_at, now())
-    where a.task_id = :task and a.n = :n
-    """
-).bindparams(bindparam("flow_run", type_=Uuid))
-
-_STOPPED = text(
-    """
-    update attempt a set lease_expires_at = now()
-    from task t join scope s on s.id = t.scope_id
-    where t.id = a.task_id and t.key = :gufe_key and a.n = :n and a.lease_owner = :owner
-      and s.org = :org and s.campaign = :campaign and s.project = :project
-      and a.state = 'cancelled' and a.lease_expires_at > now()
-    """
-)
 
 UNWANTED = """
     state in ('cancelled', 'lost') and flow_run_id is not null and not flow_run_settled and (
@@ -147,54 +108,6 @@ class Silent(NamedTuple):
     flow_run_settled: bool
 
 
-def begin(
-    connection: Connection,
-    attempt: AttemptId,
-    *,
-    who: str,
-    owner: str,
-    flow_run_id: UUID,
-    host: str,
-    image: str | None,
-    lease: timedelta,
-) -> int | None:
-    """Take the lease of an attempt; the id of its Task, or ``None`` if it may not run (any more).
-
-    `attempt.task` is the Task's own key, without the scope; `who` the identifier of the compute identity.
-
-    Raises
-    ------
-    LeaseHeld
-        Another process that worked on the Task may still be at it.
-    """
-    # the Task first, as everybody does
-    task_id: int | None = connection.execute(
-        text("select id from task where key = :task and status in ('waiting', 'running') for update"),
-        {"task": attempt.task},
-    ).scalar_one_or_none()
-    if task_id is None:
-        return None
-    parameters = {
-        "task": task_id,
-        "n": attempt.n,
-        "owner": owner,
-        "flow_run": flow_run_id,
-        "host": host,
-        "image": image,
-        "lease": lease,
-    }
-    found = connection.execute(_MAY_BEGIN, parameters).one_or_none()
-    if found is None:
-        return None
-    if found.held:
-        raise LeaseHeld("an earlier run of this Task may still be computing; ask again", field="attempt")
-    connection.execute(_BEGIN, parameters)
-    transitions.move(connection, [task_id], TaskStatus.running, Reason(Cause.begin, who), attempt=attempt.n)
-    # its place in the dispatcher's buffer is free
-    queue.notify(connection)
-    return task_id
-
-
 def renew(
     connection: Connection, task: ScopedKey, n: int, owner: str, lease: timedelta, units_done: int, units_total: int
 ) -> bool:
@@ -208,11 +121,6 @@ def renew(
         "total": units_total,
     }
     return connection.execute(_RENEW, parameters).first() is not None
-
-
-def note_stopped(connection: Connection, task: ScopedKey, n: int, owner: str) -> None:
-    """The run of a cancelled attempt computes no more: the next one need not wait for the end of its lease."""
-    connection.execute(_STOPPED, {**task.to_dict(), "n": n, "owner": owner})
 
 
 def hold(connection: Connection, attempt: AttemptId, owner: str) -> HeldAttempt | None:
