@@ -1,5 +1,6 @@
 """Flow runs for attempts: created in bulk with idempotency keys, cancelled, looked at."""
 
+import logging
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import islice
@@ -12,7 +13,7 @@ from prefect.client.schemas.objects import StateType
 from alchemiscale_prefect.domain.attempts import AttemptId, Capacity, Launch, Launched, RunEnd, RunState
 from alchemiscale_prefect.orchestration.capacity import read_capacity
 from alchemiscale_prefect.orchestration.reach import reached
-from alchemiscale_prefect.orchestration.states import run_end, run_state
+from alchemiscale_prefect.orchestration.states import is_diagnosis, needs_diagnosis, run_end, run_state
 
 _OVER = (RunState.ended, RunState.missing)
 
@@ -22,6 +23,9 @@ T = TypeVar("T")
 CREATE_SIZE = 25
 # the server's limit for bulk_set_state, and well within the filter's
 LOOK_UP_SIZE = 50
+
+# of a flow run's logs, to find what the worker wrote about its pod; it forwards a pod's own last lines there too
+LOG_LINES = 200
 
 # seconds before each try of a creation: a Prefect server on SQLite refuses some whenever its own services write
 PAUSES = (0.0, 0.5, 1.5)
@@ -113,7 +117,9 @@ class PrefectLauncher:
 
     def ends(self, flow_run_ids: Collection[UUID]) -> Mapping[UUID, RunEnd]:
         """How those of the flow runs ended that have ended; one that Prefect does not know is left out."""
-        ends = {UUID(run["id"]): run_end(run) for run in self._read(flow_run_ids)}
+        runs = list(self._read(flow_run_ids))
+        diagnoses = self._diagnoses([run["id"] for run in runs if needs_diagnosis(run)])
+        ends = {UUID(run["id"]): run_end(run, diagnoses.get(run["id"])) for run in runs}
         return {flow_run_id: end for flow_run_id, end in ends.items() if end is not None}
 
     def _read(self, flow_run_ids: Collection[UUID]) -> Iterator[Mapping[str, Any]]:
@@ -124,6 +130,19 @@ class PrefectLauncher:
                     {"flow_runs": {"id": {"any_": [str(flow_run_id) for flow_run_id in batch]}}, "limit": len(batch)},
                 )
             yield from found
+
+    def _diagnoses(self, flow_run_ids: Collection[str]) -> Mapping[str, str]:
+        """What the logs of flow runs say last of why their pods ended, of those of which they do."""
+        found: dict[str, str] = {}
+        for flow_run_id in flow_run_ids:  # few: each is a crash that was just noticed
+            query = {"flow_run_id": {"any_": [flow_run_id]}, "level": {"ge_": logging.WARNING}}
+            body = {"logs": query, "sort": "TIMESTAMP_DESC", "limit": LOG_LINES}
+            with reached():
+                lines = self._post("/logs/filter", body)
+            said = next((line["message"] for line in lines if is_diagnosis(line["message"])), None)
+            if said is not None:
+                found[flow_run_id] = said
+        return found
 
     def capacity(self) -> Capacity:
         """What the deployment's work pool and queue have room for, as of `CAPACITY_SECONDS` ago at most."""
