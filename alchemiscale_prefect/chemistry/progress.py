@@ -1,11 +1,13 @@
 """How far a running ProtocolUnit is, by a file that it writes.
 
 gufe has no such thing. A unit writes a number from 0 to 1 into the file ``progress`` of its scratch or shared
-directory, with `write` or by itself, as often as it likes. Of openmmtools' multistate samplers, with which OpenFE
+directory, by itself or with `teller`. Of openmmtools' multistate samplers, with which OpenFE
 samples, the file of the real-time analysis is read too.
 """
 
 import re
+import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,14 +23,22 @@ _TAIL_BYTES = 16_384  # of a file to which an entry of some hundred bytes is add
 _MOST_BYTES = 64
 
 
-def write(context: "Context", fraction: float) -> None:
-    """Say how much of a unit is done; call it from within the unit.
+def teller(context: "Context", every_seconds: float = 1.0) -> Callable[[float], None]:
+    """What a unit calls with the fraction that is done, as often as it likes: it is written every so often."""
+    written_at = float("-inf")
 
-    Parameters
-    ----------
-    fraction
-        From 0 to 1. It costs a tenth of a millisecond or so: say it every second, not every step.
-    """
+    def tell(fraction: float) -> None:
+        nonlocal written_at
+        now = time.monotonic()
+        if now - written_at >= every_seconds:
+            written_at = now
+            write(context, fraction)
+
+    return tell
+
+
+def write(context: "Context", fraction: float) -> None:
+    """Say how much of a unit is done, from 0 to 1; call it from within the unit. It costs a write of a small file."""
     # what cannot be written is no reason to stop: a full disk shows where it matters
     with suppress(OSError):
         (Path(context.scratch) / PROGRESS_FILE).write_text(f"{fraction:.6f}")

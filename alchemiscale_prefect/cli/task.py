@@ -252,7 +252,9 @@ def _changed(
 def _units(attempt: "TaskAttempt | None") -> str | None:
     if attempt is None or attempt.units_total is None:
         return None
-    return f"{attempt.units_completed}/{attempt.units_total}"
+    from alchemiscale_prefect.sdk.watch_display import units_text
+
+    return units_text(attempt.units_completed or 0, attempt.units_total, attempt.fraction)
 
 
 def _show_details(found: "Sequence[TaskDetails]") -> None:

@@ -14,18 +14,21 @@ class Run:
         Since it began.
     units_done, units_total
         ProtocolUnits; 0 of 0 while nothing is known.
+    told
+        How much of the whole is done, where running units say how far they are.
     """
 
     seconds: float
     units_done: int
     units_total: int
+    told: float | None = None
 
     @property
     def fraction(self) -> float:
         """How much of it is done, between 0 and 1."""
         if self.units_total <= 0:
             return 0.0
-        return min(1.0, max(0.0, self.units_done / self.units_total))
+        return min(1.0, max(0.0, self.units_done / self.units_total, self.told or 0.0))
 
     def seconds_left(self, mean_seconds: float | None) -> float:
         """How long it goes on: as it went so far, or as the others went while it has told nothing."""

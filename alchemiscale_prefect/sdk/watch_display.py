@@ -9,7 +9,7 @@ from alchemiscale_prefect.domain.keys import ScopedKey
 from alchemiscale_prefect.domain.progress import Run, seconds_left
 from alchemiscale_prefect.domain.tasks import TaskStatus
 from alchemiscale_prefect.sdk.display import STATUS_STYLES
-from alchemiscale_prefect.wire.networks import Progress
+from alchemiscale_prefect.wire.networks import Progress, RunningTask
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -21,8 +21,13 @@ _BAR = 40
 
 def eta_seconds(progress: Progress) -> float | None:
     """How long the network will take; ``None`` where nothing tells."""
-    running = [Run(run.seconds, run.units_done, run.units_total) for run in progress.running]
+    running = [_run(run) for run in progress.running]
     return seconds_left(progress.waiting, running, progress.completed, progress.mean_seconds, progress.window_seconds)
+
+
+def units_text(done: int, total: int, fraction: float | None) -> str:
+    """``"3/10"``, or ``"3/10 34 %"`` where running units say how far they are."""
+    return f"{done}/{total}" if fraction is None else f"{done}/{total} {100 * fraction:.0f} %"
 
 
 def duration(seconds: float) -> str:
@@ -174,6 +179,10 @@ def to_html(display: Display) -> str:
     return console.export_html(inline_styles=True, code_format=code)
 
 
+def _run(run: RunningTask) -> Run:
+    return Run(run.seconds, run.units_done, run.units_total, run.fraction)
+
+
 def _statuses(progress: Progress) -> "Table":
     from rich.table import Table
     from rich.text import Text
@@ -201,9 +210,9 @@ def _running(progress: Progress) -> "Table":
     for title in ("units", "since", "left"):
         table.add_column(title, justify="right", no_wrap=True)
     for run in progress.running[:_MOST_RUNNING]:
-        left = Run(run.seconds, run.units_done, run.units_total).seconds_left(progress.mean_seconds)
-        known = run.units_done > 0 or progress.mean_seconds is not None
-        units = f"{run.units_done}/{run.units_total}" if run.units_total else "–"
+        left = _run(run).seconds_left(progress.mean_seconds)
+        known = _run(run).fraction > 0.0 or progress.mean_seconds is not None
+        units = units_text(run.units_done, run.units_total, run.fraction) if run.units_total else "–"
         table.add_row(run.task.gufe_key, units, duration(run.seconds), duration(left) if known else "?")
     if (more := len(progress.running) - _MOST_RUNNING) > 0:
         table.add_row(f"and {more} more", f"{progress.units_done}/{progress.units_total} in all")

@@ -122,6 +122,7 @@ def _attempt(row: AttemptRow, scope: Scope) -> TaskAttempt:
         outcome=outcome_of(row.state, row.lease_expires_at, row.ended_at),
         units_completed=row.units_done,
         units_total=row.units_total,
+        fraction=row.fraction,
         protocoldagresultref=None if row.result is None else ScopedKey.of(row.result, scope),
         reason=row.reason,
     )

@@ -34,6 +34,7 @@ def of_network(database: Database, principal: Principal, network: ScopedKey) -> 
                 units_done=row.units_done,
                 units_total=row.units_total,
                 flow_run_id=row.flow_run_id,
+                fraction=row.fraction,
             )
             for row in running
         ],

@@ -127,7 +127,7 @@ def heartbeat(database: Database, principal: Principal, run: Run, body: wire.Hea
     """Renew the lease; `AttemptVoid` if it is no longer the run's, which then must stop."""
     principal.require(run.task.scope, Permission.write)
     with database.transaction() as connection:
-        units = (body.units_done, body.units_total)
+        units = (body.units_done, body.units_total, body.fraction)
         if attempts.renew(connection, run.task, run.n, run.owner, lease, *units):
             return
         _hold_late(connection, run, (AttemptState.running,))

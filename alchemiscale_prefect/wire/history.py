@@ -35,6 +35,9 @@ class TaskAttempt(_Answer):
         by a worker that was told to stop; a ``cancelled`` one nobody wanted any more.
     units_completed, units_total
         ProtocolUnits done, of how many; ``None`` before the run told.
+    fraction
+        How much of the whole is done, with the parts of running units; ``None`` unless it runs and one of them says how
+        far it is.
     protocoldagresultref
         The result or failure it stored.
     reason
@@ -53,6 +56,7 @@ class TaskAttempt(_Answer):
     outcome: AttemptOutcome | None
     units_completed: int | None
     units_total: int | None
+    fraction: float | None = None
     protocoldagresultref: ScopedKeyText | None
     reason: str | None
     environment: None = None

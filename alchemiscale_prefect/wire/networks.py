@@ -62,6 +62,8 @@ class RunningTask(BaseModel):
         ProtocolUnits, as the attempt last told; 0 before it did.
     flow_run_id
         Of Prefect, where the run can be watched.
+    fraction
+        How much of the whole is done, with the parts of running units; ``None`` if none of them says how far it is.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -71,6 +73,7 @@ class RunningTask(BaseModel):
     units_done: int
     units_total: int
     flow_run_id: UUID | None
+    fraction: float | None = None
 
 
 class Progress(BaseModel):

@@ -1,5 +1,7 @@
 """Sampling of a calculation: equilibrate, run a window. Import it inside a unit only: it loads OpenMM."""
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -27,7 +29,13 @@ def equilibrated_positions(calculation: Calculation, rng: np.random.Generator) -
 
 
 def sample_window(
-    calculation: Calculation, window: int, start: FloatArray, rng: np.random.Generator, *, equilibrate: bool
+    calculation: Calculation,
+    window: int,
+    start: FloatArray,
+    rng: np.random.Generator,
+    *,
+    equilibrate: bool,
+    tell: Callable[[float], None] = lambda _: None,
 ) -> tuple[NDArray[np.float32], FloatArray]:
     """Sample one window of the path.
 
@@ -43,6 +51,8 @@ def sample_window(
         Random numbers.
     equilibrate
         Whether to let the window settle first, as it must where ``start`` comes from another one.
+    tell
+        Told before each sample how much is done, from 0 to 1.
 
     Returns
     -------
@@ -55,7 +65,8 @@ def sample_window(
     if equilibrate:
         simulation.run(lengths.window_equilibration)
     energies = []
-    for _ in range(lengths.n_samples):
+    for sample in range(lengths.n_samples):
+        tell(sample / lengths.n_samples)
         simulation.run(lengths.between_samples)
         positions = _moved(simulation, calculation, interaction, rng)
         energies.append(solute_energies(positions, calculation.liquid, calculation.path))
@@ -64,9 +75,14 @@ def sample_window(
 
 
 def sample_equilibrium(
-    calculation: Calculation, start: FloatArray, rng: np.random.Generator, *, equilibrate: bool
+    calculation: Calculation,
+    start: FloatArray,
+    rng: np.random.Generator,
+    *,
+    equilibrate: bool,
+    tell: Callable[[float], None] = lambda _: None,
 ) -> tuple[FloatArray, FloatArray]:
-    """Sample a state that does not change.
+    """Sample a state that does not change; `tell` as in `sample_window`.
 
     Returns
     -------
@@ -79,7 +95,8 @@ def sample_equilibrium(
     if equilibrate:
         simulation.run(lengths.window_equilibration)
     observed = []
-    for _ in range(lengths.n_samples):
+    for sample in range(lengths.n_samples):
+        tell(sample / lengths.n_samples)
         simulation.run(lengths.between_samples)
         observed.append(energy_and_pressure(simulation.positions, liquid, interaction))
     return np.array(observed).T, simulation.positions

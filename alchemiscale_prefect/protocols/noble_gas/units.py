@@ -16,6 +16,7 @@ from alchemiscale_prefect.chemistry.base import (
     Quantity,
     unit,
 )
+from alchemiscale_prefect.chemistry.progress import teller
 from alchemiscale_prefect.protocols.estimators import mbar, mean_and_error
 from alchemiscale_prefect.protocols.noble_gas.calculation import Calculation, calculation
 from alchemiscale_prefect.protocols.noble_gas.liquid import expected_energy_and_pressure
@@ -61,7 +62,7 @@ class NobleGasWindowUnit(ProtocolUnit):
 
     @staticmethod
     def _execute(
-        _ctx: Context,
+        ctx: Context,
         *,
         protocol: "NobleGasProtocol",
         stateA: ChemicalSystem,
@@ -76,7 +77,12 @@ class NobleGasWindowUnit(ProtocolUnit):
 
         plan = calculation(protocol.settings, stateA, stateB)
         samples, positions = sample_window(
-            plan, window, _start(setup, earlier), generator(lineage, window + 1), equilibrate=earlier is None
+            plan,
+            window,
+            _start(setup, earlier),
+            generator(lineage, window + 1),
+            equilibrate=earlier is None,
+            tell=teller(ctx),
         )
         if earlier is not None:
             samples = np.concatenate([earlier["reduced_energies"], samples], axis=1)
@@ -88,7 +94,7 @@ class NobleGasEquilibriumUnit(ProtocolUnit):
 
     @staticmethod
     def _execute(
-        _ctx: Context,
+        ctx: Context,
         *,
         protocol: "NobleGasProtocol",
         stateA: ChemicalSystem,
@@ -103,7 +109,11 @@ class NobleGasEquilibriumUnit(ProtocolUnit):
 
         plan = calculation(protocol.settings, stateA, stateB)
         series, positions = sample_equilibrium(
-            plan, _start(setup, earlier), generator(lineage, window + 1), equilibrate=earlier is None
+            plan,
+            _start(setup, earlier),
+            generator(lineage, window + 1),
+            equilibrate=earlier is None,
+            tell=teller(ctx),
         )
         if earlier is not None:
             series = np.concatenate([earlier["energy_and_pressure"], series], axis=1)

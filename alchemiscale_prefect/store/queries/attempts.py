@@ -45,7 +45,7 @@ _FENCE = text(
 _RENEW = text(
     """
     update attempt a
-    set lease_expires_at = now() + :lease, units_done = :done, units_total = :total
+    set lease_expires_at = now() + :lease, units_done = :done, units_total = :total, fraction = :fraction
     from task t join scope s on s.id = t.scope_id
     where t.id = a.task_id and t.key = :gufe_key and a.n = :n and a.lease_owner = :owner
       and s.org = :org and s.campaign = :campaign and s.project = :project
@@ -109,7 +109,14 @@ class Silent(NamedTuple):
 
 
 def renew(
-    connection: Connection, task: ScopedKey, n: int, owner: str, lease: timedelta, units_done: int, units_total: int
+    connection: Connection,
+    task: ScopedKey,
+    n: int,
+    owner: str,
+    lease: timedelta,
+    units_done: int,
+    units_total: int,
+    fraction: float | None = None,
 ) -> bool:
     """Renew a lease; False if it is no longer the caller's. A heartbeat that crosses the finish is no harm."""
     parameters = {
@@ -119,6 +126,7 @@ def renew(
         "lease": lease,
         "done": units_done,
         "total": units_total,
+        "fraction": fraction,
     }
     return connection.execute(_RENEW, parameters).first() is not None
 

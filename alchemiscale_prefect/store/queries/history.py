@@ -16,7 +16,7 @@ _LIVE = ", ".join(f"'{state}'" for state in LIVE)
 _ATTEMPT = """
     a.task_id, a.n, a.pool, a.flow_run_id, a.host, a.created_at, a.started_at, a.ended_at, a.state,
     a.lease_expires_at, case when a.state = 'complete' then a.units_total else a.units_done end as units_done,
-    a.units_total, a.reason, r.key as result
+    a.units_total, case when a.state = 'running' then a.fraction end as fraction, a.reason, r.key as result
     from attempt a left join result r on r.task_id = a.task_id and r.attempt = a.n
 """
 
@@ -89,6 +89,7 @@ class AttemptRow:
     lease_expires_at: datetime | None
     units_done: int | None
     units_total: int | None
+    fraction: float | None
     reason: str | None
     result: str | None
 

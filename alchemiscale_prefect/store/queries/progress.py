@@ -9,7 +9,8 @@ from sqlalchemy import Connection, text
 _RUNNING = text(
     """
     select t.key, cast(extract(epoch from now() - coalesce(a.started_at, a.created_at)) as double precision) as seconds,
-           coalesce(a.units_done, 0) as units_done, coalesce(a.units_total, 0) as units_total, a.flow_run_id
+           coalesce(a.units_done, 0) as units_done, coalesce(a.units_total, 0) as units_total, a.flow_run_id,
+           a.fraction
     from network_transformation link
     join task t on t.transformation_id = link.transformation_id and t.status = 'running'
     join attempt a on a.task_id = t.id and a.state = 'running'
@@ -45,13 +46,14 @@ _COMPLETED = text(
 
 @dataclass(frozen=True, slots=True)
 class RunningRow:
-    """A Task that runs: its own key, for how long, its ProtocolUnits, and its flow run."""
+    """A Task that runs: its own key, for how long, its ProtocolUnits, its flow run, and how much of it is done."""
 
     key: str
     seconds: float
     units_done: int
     units_total: int
     flow_run_id: UUID | None
+    fraction: float | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from sqlalchemy import (
     Boolean,
     Column,
     DateTime,
+    Double,
     ForeignKey,
     Index,
     Integer,
@@ -35,6 +36,7 @@ attempt = Table(
     Column("image", Text, nullable=True, comment="of the container that it runs in"),
     Column("units_done", Integer, nullable=True),
     Column("units_total", Integer, nullable=True),
+    Column("fraction", Double, nullable=True, comment="of the whole, where running units say"),
     Column("reason", Text, nullable=True),
     # of an attempt whose end may be the host's fault (domain.verdicts): how it failed, for comparing failures
     Column("failure", Text, nullable=True),

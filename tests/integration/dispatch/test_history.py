@@ -54,14 +54,15 @@ def test_a_task_from_waiting_to_complete(world, net, attempts_of):
     (details,) = history.get_details(world.database, world.user, [task])
     assert details.status == "waiting"
     assert (details.current_claim.n, details.current_claim.outcome) == (1, None)
-    assert details.current_claim.hostname is None
+    assert (details.current_claim.hostname, details.current_claim.fraction) == (None, None)
     run.begin()
-    run.heartbeat(3, 7)
+    run.heartbeat(3, 7, 0.5)
     (details,) = history.get_details(world.database, world.user, [task])
     now = details.current_claim
     assert (details.status, now.hostname, now.flow_run_id, now.pool) == ("running", "host", run.flow_run, "pool")
     assert (now.compute_service_id, now.manager_name) == (str(run.flow_run), "pool")
     assert (now.units_completed, now.units_total, now.datetime_end) == (3, 7, None)
+    assert now.fraction == 0.5
     assert now.datetime_claimed <= now.datetime_started
     assert history.get_units(world.database, world.user, [task]) == [(3, 7)]
 
@@ -71,7 +72,7 @@ def test_a_task_from_waiting_to_complete(world, net, attempts_of):
     ended = details.most_recent_attempt
     assert (ended.outcome, str(ended.protocoldagresultref)) == ("complete", finished.result)
     # the last heartbeat came before the end
-    assert (ended.units_completed, ended.units_total) == (7, 7)
+    assert (ended.units_completed, ended.units_total, ended.fraction) == (7, 7, None)
     assert history.get_units(world.database, world.user, [task]) == [(7, 7)]
     assert attempts_of(task) == [ended]
 
@@ -247,7 +248,7 @@ def test_progress_of_a_network(world, net):
     done.complete()
     backdate(world, done.task, 0.75, 0.25)
     backdate(world, slow.task, 0.5)
-    slow.heartbeat(2, 8)
+    slow.heartbeat(2, 8, 0.3)
     found = progress.of_network(world.database, world.user, net.key)
     assert found.status == {"complete": 1, "error": 1, "running": 2, "waiting": 3}
     assert found.waiting == 2
@@ -255,6 +256,7 @@ def test_progress_of_a_network(world, net):
     assert found.running[0].seconds == pytest.approx(1800, abs=60)
     assert (found.running[0].units_done, found.running[0].units_total) == (2, 8)
     assert found.running[0].flow_run_id == slow.flow_run
+    assert [run.fraction for run in found.running] == [0.3, None]
     assert (found.units_done, found.units_total) == (2, 8)
     assert (found.completed, found.mean_seconds) == (1, pytest.approx(1800, abs=1))
     assert found.window_seconds == pytest.approx(2700, abs=60)

@@ -240,8 +240,8 @@ class FlowRun:
         body = wire.Begin(owner=self.run.owner, flow_run_id=str(self.flow_run), host="host")
         return runs.begin(self.world.database, self.world.compute, self.run, body, LEASE)
 
-    def heartbeat(self, done: int = 0, total: int = 1) -> None:
-        body = wire.Heartbeat(units_done=done, units_total=total)
+    def heartbeat(self, done: int = 0, total: int = 1, fraction: float | None = None) -> None:
+        body = wire.Heartbeat(units_done=done, units_total=total, fraction=fraction)
         runs.heartbeat(self.world.database, self.world.compute, self.run, body, LEASE)
 
     def store_dag(self, shared_id: str = "shared", data: bytes = b"dag") -> None:

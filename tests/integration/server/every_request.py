@@ -61,6 +61,7 @@ _RUN = {
     "ok": False,
     "units_done": 1,
     "units_total": 2,
+    "fraction": 0.75,
     "reason": "told to",
 }
 

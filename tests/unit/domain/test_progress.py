@@ -30,6 +30,12 @@ def test_nothing_is_told_while_nothing_is_done():
     assert seconds_left(5, [Run(30.0, 0, 0)], window_seconds=30.0) is None
 
 
+def test_what_running_units_say_counts_before_one_is_done():
+    assert seconds_left(0, [Run(30.0, 0, 10, told=0.05)], window_seconds=30.0) == pytest.approx(570.0)
+    # less than what is done, as it may have been said before: then that counts
+    assert Run(30.0, 1, 2, told=0.4).fraction == 0.5
+
+
 def test_nothing_is_told_while_tasks_wait_for_a_worker():
     assert seconds_left(5, [], completed=20, mean_seconds=60.0, window_seconds=HOUR) is None
 

@@ -60,6 +60,13 @@ def test_it_shows_counts_running_tasks_throughput_and_what_is_left():
     assert "Ctrl-C to leave" in lines[-1]
 
 
+def test_how_far_running_units_are_counts():
+    (task,) = running(1, 0, 4)
+    found = at_work(1).model_copy(update={"running": [task.model_copy(update={"fraction": 0.2})], "mean_seconds": None})
+    lines = [" ".join(row.strip("│ \n").split()) for row in drawn(found).splitlines()]
+    assert f"{task.task.gufe_key} 0/4 20 % 10 min 40 min" in lines
+
+
 def test_many_running_tasks_are_not_all_listed():
     text = drawn(at_work(40))
     assert text.count("Task-") == 12
