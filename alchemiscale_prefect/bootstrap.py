@@ -95,6 +95,7 @@ def run_dispatcher(stop: Event) -> None:
         timedelta(seconds=settings.start_timeout_seconds),
         settings.max_losses,
         settings.back_off,
+        settings.fair_share,
     )
     listener = QueueListener(database)
     try:

@@ -4,11 +4,12 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TypeVar
 
-from pydantic import AwareDatetime, BaseModel, Field, PositiveInt, SecretStr, ValidationError
+from pydantic import AwareDatetime, BaseModel, Field, PositiveInt, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from alchemiscale_prefect.domain.errors import InvalidInput
 from alchemiscale_prefect.domain.losses import BackOff
+from alchemiscale_prefect.domain.shares import Shares
 from alchemiscale_prefect.domain.slots import Slots, TakesSlots, usable_cpus
 
 Group = TypeVar("Group", bound=BaseSettings)
@@ -42,6 +43,29 @@ class DatabaseSettings(BaseSettings):
     database_pool_size: PositiveInt = 10
 
 
+class ShareSettings(BaseSettings):
+    """Fair share; the dispatcher goes by it, the API explains it."""
+
+    model_config = SettingsConfigDict(env_prefix="ALCHEMISCALE_", frozen=True)
+
+    shares: str = Field("", description='JSON: what organisations or Scopes get, {"org_a": 3, "org_b-campaign-*": 1}')
+    shares_window_hours: float = Field(24.0, gt=0, le=24 * 31, description="how far back what they used counts")
+
+    @field_validator("shares")
+    @classmethod
+    def _check_shares(cls, document: str) -> str:
+        if document.strip():
+            Shares.from_json(document)
+        return document
+
+    @property
+    def fair_share(self) -> Shares | None:
+        """What the two settings say; ``None`` if it is off."""
+        if not self.shares.strip():
+            return None
+        return Shares.from_json(self.shares, timedelta(hours=self.shares_window_hours))
+
+
 class ObjectStoreSettings(BaseSettings):
     """Where results are kept."""
 
@@ -65,7 +89,7 @@ class LossSettings(BaseSettings):
         return BackOff(timedelta(seconds=self.loss_delay_seconds), timedelta(seconds=self.loss_delay_max_seconds))
 
 
-class ApiSettings(LossSettings):
+class ApiSettings(LossSettings, ShareSettings):
     """The API server."""
 
     model_config = SettingsConfigDict(env_prefix="ALCHEMISCALE_", frozen=True)
@@ -97,7 +121,7 @@ class ApiSettings(LossSettings):
         return timedelta(seconds=self.lease_seconds)
 
 
-class DispatchSettings(LossSettings):
+class DispatchSettings(LossSettings, ShareSettings):
     """The dispatcher."""
 
     model_config = SettingsConfigDict(env_prefix="ALCHEMISCALE_", frozen=True)

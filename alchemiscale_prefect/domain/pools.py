@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from alchemiscale_prefect.domain.losses import AT_ONCE, BackOff
+from alchemiscale_prefect.domain.shares import Shares
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,8 @@ class Pool:
         After so many losses in a row a Task is in error.
     back_off
         How long a Task rests after each of them.
+    shares
+        Who is to get how much of the compute; ``None``: whoever the weights of networks favour.
     """
 
     name: str
@@ -34,3 +37,4 @@ class Pool:
     start_timeout: timedelta = timedelta(minutes=15)
     max_losses: int = 5
     back_off: BackOff = AT_ONCE
+    shares: Shares | None = None

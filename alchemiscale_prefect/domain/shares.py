@@ -90,10 +90,10 @@ class Shares:
         example = 'expected {"organisation": 3, "org-campaign-*": 1}'
         try:
             # as pairs: of a Scope that stands there twice JSON would keep the last in silence
-            pairs = json.loads(document, object_pairs_hook=list)
+            pairs = json.loads(document, object_pairs_hook=tuple)
         except ValueError as error:
             raise InvalidInput(f"no JSON ({error}); {example}", field="shares") from error
-        if not isinstance(pairs, list) or not all(isinstance(pair, tuple) for pair in pairs):
+        if not isinstance(pairs, tuple):
             raise InvalidInput(f"no object; {example}", field="shares")
         by_pattern: dict[Scope, float] = {}
         for name, share in pairs:
@@ -192,16 +192,17 @@ class Ledger:
         list of Scope
             `count` groups; none if there are none to choose from.
         """
-        order = []
-        for group in sorted(set(groups)):
-            standing = self.standing(group)
-            order.append((standing.committed / standing.share, group, standing.expected / standing.share))
+        standings = {group: self.standing(group) for group in groups}
+        order = [
+            (standing.committed / standing.share, group, standing.committed) for group, standing in standings.items()
+        ]
         heapq.heapify(order)
-        turns = []
+        turns: list[Scope] = []
         while order and len(turns) < count:
-            level, group, step = order[0]
+            _, group, committed = order[0]
             turns.append(group)
-            heapq.heapreplace(order, (level + step, group, step))
+            committed += standings[group].expected
+            heapq.heapreplace(order, (committed / standings[group].share, group, committed))
         return turns
 
     def charge(self, scope: str) -> None:

@@ -10,6 +10,7 @@ import structlog
 
 from alchemiscale_prefect.domain.attempts import Capacity, Launch, Launched, Launcher
 from alchemiscale_prefect.domain.pools import Pool
+from alchemiscale_prefect.services import shares
 from alchemiscale_prefect.services.losses import ASK_AFTER, give_back_paused, give_up_expired, give_up_never_begun
 from alchemiscale_prefect.store import queue
 from alchemiscale_prefect.store.database import Database
@@ -64,7 +65,9 @@ def claim(database: Database, pool: Pool, capacity: Capacity = UNLIMITED) -> tup
         else:
             ready = capacity.slots + pool.buffer - load.in_flight
         room = min(ready, pool.max_in_flight - load.in_flight)
-        return queue.claim(connection, pool.name, max(room, 0))
+        if room <= 0:
+            return ()
+        return queue.claim(connection, pool.name, room, shares.hand_out(connection, pool.shares))
 
 
 def _fill(database: Database, launcher: Launcher, pool: Pool) -> list[Launched]:

@@ -52,9 +52,15 @@ class World:
 
     # --- making ------------------------------------------------------------------------------------------------------
 
-    def network(self, name: str = "one", weight: float = 0.5, systems: Sequence[str] = ("a", "b")) -> Net:
-        """A network of one Transformation, in the user's scope."""
-        (scope,) = self.user.scopes
+    def act_in(self, *scopes: Scope) -> None:
+        """Let the user have these scopes instead."""
+        self.user = Principal.writing("user", IdentityKind.user, scopes)
+
+    def network(
+        self, name: str = "one", weight: float = 0.5, systems: Sequence[str] = ("a", "b"), scope: Scope | None = None
+    ) -> Net:
+        """A network of one Transformation, in the user's first scope or in this one."""
+        scope = scope or self.user.scopes[0]
         chain = network_chain(name, systems, [(0, 1)])
         key = submission.create_network(self.database, self.user, chain, scope)
         networks.set_weights(self.database, self.user, [key], [weight])
