@@ -8,6 +8,7 @@ from pydantic import AwareDatetime, BaseModel, Field, PositiveInt, SecretStr, Va
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from alchemiscale_prefect.domain.errors import InvalidInput
+from alchemiscale_prefect.domain.hosts import HostPolicy
 from alchemiscale_prefect.domain.losses import BackOff
 from alchemiscale_prefect.domain.shares import Shares
 from alchemiscale_prefect.domain.slots import Slots, TakesSlots, usable_cpus
@@ -89,7 +90,35 @@ class LossSettings(BaseSettings):
         return BackOff(timedelta(seconds=self.loss_delay_seconds), timedelta(seconds=self.loss_delay_max_seconds))
 
 
-class ApiSettings(LossSettings, ShareSettings):
+class HostSettings(LossSettings):
+    """Which hosts are refused Tasks."""
+
+    model_config = SettingsConfigDict(env_prefix="ALCHEMISCALE_", frozen=True)
+
+    host_failures: int = Field(
+        3, ge=0, description="so many different Tasks fail on a host before it is banned; 0: none is"
+    )
+    host_window_seconds: float = Field(21600.0, gt=0, le=31e6, description="how far back failures count")
+    host_ban_seconds: float = Field(300.0, gt=0, le=31e6, description="the first ban; each in a row is twice as long")
+    host_ban_max_seconds: float = Field(21600.0, gt=0, le=31e6, description="no ban is longer")
+    host_hold_seconds: float = Field(300.0, ge=0, le=3600, description="a refused flow run keeps its place for so long")
+    host_avoidances: int = Field(3, ge=0, description="so often in a row a Task is refused where it failed before")
+
+    @property
+    def host_policy(self) -> HostPolicy:
+        """What these settings say."""
+        return HostPolicy(
+            self.host_failures,
+            timedelta(seconds=self.host_window_seconds),
+            timedelta(seconds=self.host_ban_seconds),
+            timedelta(seconds=self.host_ban_max_seconds),
+            timedelta(seconds=self.host_hold_seconds),
+            self.host_avoidances,
+            self.back_off,
+        )
+
+
+class ApiSettings(HostSettings, ShareSettings):
     """The API server."""
 
     model_config = SettingsConfigDict(env_prefix="ALCHEMISCALE_", frozen=True)
@@ -136,6 +165,14 @@ class DispatchSettings(LossSettings, ShareSettings):
     )
 
 
+class ReconcileSettings(DispatchSettings):
+    """Holding tables, Prefect and object store against each other."""
+
+    model_config = SettingsConfigDict(env_prefix="ALCHEMISCALE_", frozen=True)
+
+    orphan_days: float = Field(7.0, ge=1, description="bytes that no row names are deleted after so long")
+
+
 class ComputeFields(BaseModel):
     """What can be set for compute flow runs, in the environment and in the Prefect block alike."""
 
@@ -161,6 +198,19 @@ class ComputeFields(BaseModel):
     )
     heartbeat_seconds: float = Field(10.0, gt=0, description="time between renewals of the lease")
     termination_grace_seconds: float = Field(20.0, gt=0, description="from SIGTERM to the hard exit of a run")
+    image: str | None = Field(None, description="of the container that flow runs are in")
+    end_time: AwareDatetime | None = Field(
+        None, description="when the host is taken away; ISO 8601 with a time zone, or seconds since 1970"
+    )
+    walltime_seconds: float | None = Field(
+        None, gt=0, description="how long a flow run may last; Slurm's limit is known without it"
+    )
+    walltime_margin_seconds: float = Field(
+        60.0, ge=0, description="kept free before that end: a ProtocolUnit that would reach into it is not started"
+    )
+    unit_seconds: float = Field(
+        0.0, ge=0, description="how long a ProtocolUnit is taken to run of whose class none has finished"
+    )
 
     @property
     def capacity(self) -> Slots:
@@ -177,16 +227,6 @@ class ComputeSettings(ComputeFields, BaseSettings):
     """Inside a compute flow run."""
 
     model_config = SettingsConfigDict(env_prefix="ALCHEMISCALE_COMPUTE_", frozen=True)
-    image: str | None = Field(None, description="of the container that flow runs are in")
-    end_time: AwareDatetime | None = Field(
-        None, description="when the host is taken away; ISO 8601 with a time zone, or seconds since 1970"
-    )
-    walltime_seconds: float | None = Field(
-        None, gt=0, description="how long a flow run may last; Slurm's limit is known without it"
-    )
-    walltime_margin_seconds: float = Field(
-        60.0, ge=0, description="kept free before that end: a ProtocolUnit that would reach into it is not started"
-    )
-    unit_seconds: float = Field(
-        0.0, ge=0, description="how long a ProtocolUnit is taken to run of whose class none has finished"
-    )
+
+    # not for the block: each host has another
+    host: str | None = Field(None, description="the machine's name, where that of the process says nothing")

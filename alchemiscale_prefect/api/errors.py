@@ -16,6 +16,7 @@ from alchemiscale_prefect.domain.errors import (
     AlchemiscaleError,
     BodyTooLarge,
     Conflict,
+    HostRefused,
     InvalidBody,
     InvalidInput,
     InvalidKeyedChain,
@@ -92,7 +93,7 @@ def _domain_error(_request: Request, error: Exception) -> Response:
     headers = {}
     if isinstance(error, NotAuthenticated | NotAuthorized):
         headers["WWW-Authenticate"] = "Bearer"
-    if isinstance(error, TooManyRequests | LeaseHeld):
+    if isinstance(error, TooManyRequests | LeaseHeld | HostRefused):
         headers["Retry-After"] = str(error.retry_after)
     elif isinstance(error, Unavailable):
         log.warning("unavailable", reason=str(error.__cause__ or error))

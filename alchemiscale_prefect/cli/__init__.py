@@ -12,7 +12,8 @@ _COMMANDS = {
     "demo": "run a real network on this machine and print its free energies",
     "api": "run the API server",
     "dispatch": "run a dispatcher",
-    "deploy": "make the work pool and the deployment in Prefect",
+    "deploy": "make work pools, deployments and automations in Prefect",
+    "reconcile": "hold tables, Prefect and object store against each other, and mend",
     "doctor": "look at everything that is needed, and say how to mend it",
 }
 _GROUPS = {
@@ -21,6 +22,7 @@ _GROUPS = {
     "strategy": "Strategies of networks: set, show, wake, remove",
     "db": "the database: init, check, backup, restore",
     "identity": "who may log in, and to which scopes",
+    "host": "hosts that run Tasks: list, ban, pardon",
 }
 
 

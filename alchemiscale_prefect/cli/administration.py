@@ -17,6 +17,7 @@ from alchemiscale_prefect.domain.scopes import Scope
 if TYPE_CHECKING:
     from alchemiscale_prefect.sdk.admin import AlchemiscaleAdminClient
     from alchemiscale_prefect.store.database import Database
+    from alchemiscale_prefect.wire.hosts import Hosts
 
 Kind = Annotated[IdentityKind, typer.Option("--type", "-t", help="user, compute for flow runs, or admin.")]
 Identifier = Annotated[str, typer.Option("--identifier", "-i", help="Its name.")]
@@ -151,6 +152,26 @@ class DatabaseAdministration:
         from alchemiscale_prefect.services import audit
 
         return list(audit.newest(self._database, self._operator, identifier=identifier, since=since, limit=limit))
+
+    def list_hosts(self) -> "Hosts":
+        """Hosts, work pools and images, and which hosts may not run Tasks."""
+        from alchemiscale_prefect.services import hosts
+        from alchemiscale_prefect.settings import HostSettings, read
+        from alchemiscale_prefect.wire.hosts import Hosts
+
+        return Hosts.of(hosts.overview(self._database, self._operator, read(HostSettings).host_policy))
+
+    def ban_host(self, host: str, reason: str, until: datetime | None = None) -> None:
+        """Let nothing begin on a host."""
+        from alchemiscale_prefect.services import hosts
+
+        hosts.ban(self._database, self._operator, host, reason, until)
+
+    def pardon_host(self, host: str) -> None:
+        """Let a host run everything again."""
+        from alchemiscale_prefect.services import hosts
+
+        hosts.pardon(self._database, self._operator, host)
 
 
 @contextmanager

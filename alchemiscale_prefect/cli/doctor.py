@@ -64,7 +64,8 @@ def _chemistry() -> Iterator[Check]:
 
 def _database() -> Iterator[Check]:
     from alchemiscale_prefect.bootstrap import make_database
-    from alchemiscale_prefect.services import database_checks, server_checks
+    from alchemiscale_prefect.services import database_checks, hosts, server_checks
+    from alchemiscale_prefect.settings import HostSettings, read
 
     database = make_database()
     try:
@@ -73,6 +74,7 @@ def _database() -> Iterator[Check]:
         if checks.passed(found):
             yield database_checks.counts(database)
             yield server_checks.check_clock(database)
+            yield hosts.check(database, read(HostSettings).host_policy)
     finally:
         database.close()
     yield server_checks.check_database_password(os.environ[_DATABASE])

@@ -21,6 +21,7 @@ reads, so it names the field and the fix.
     │   ├── GufeVersionConflict the scope holds objects of another gufe major line
     │   ├── InvalidTransition   a Task cannot go from this status to that
     │   └── AttemptVoid         an attempt that may not run (any more)
+    │       └── HostRefused     its host may not run it now; another may
     ├── NotAuthenticated        no identity, a wrong key, or an expired token
     ├── NotAuthorized           the identity may not act in this scope
     │   └── PermissionDenied    it may, but not do this
@@ -136,6 +137,16 @@ class AttemptVoid(Conflict):
     """An attempt that may not run: cancelled, superseded, or held by another run."""
 
     code = "attempt_void"
+
+
+class HostRefused(AttemptVoid):
+    """An attempt that may not run on its host; its Task waits for another. Keep the place for `retry_after` seconds."""
+
+    code = "host_refused"
+
+    def __init__(self, message: str, *, retry_after: int) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 class NotAuthenticated(AlchemiscaleError):

@@ -47,7 +47,7 @@ class HostPolicy:
     window: timedelta = timedelta(hours=6)
     first_ban: timedelta = timedelta(minutes=5)
     longest_ban: timedelta = timedelta(hours=6)
-    hold: timedelta = timedelta(minutes=1)
+    hold: timedelta = timedelta(minutes=5)
     avoidances: int = 3
     rest: BackOff = AT_ONCE
 
@@ -55,6 +55,10 @@ class HostPolicy:
         """How long the last one of `bans` in a row lasts; 1 or more."""
         seconds = self.first_ban.total_seconds() * 2.0 ** min(bans - 1, _MOST_DOUBLINGS)
         return timedelta(seconds=min(seconds, self.longest_ban.total_seconds()))
+
+
+DEFAULT_POLICY = HostPolicy()
+"""What holds where nothing is set."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +144,20 @@ def admit(
     return health, None
 
 
+def standing(health: Health, verdict: Verdict, now: datetime) -> HostState:
+    """What a host may do by now: as `admit` would find it."""
+    if health.state is HostState.banned:
+        over = health.until is not None and health.until <= now
+        if health.banned_by is not None:
+            return HostState.healthy if over else HostState.banned
+        if not verdict.bad:
+            return HostState.healthy
+        return HostState.probation if over else HostState.banned
+    if health.state is HostState.healthy and verdict.bad:
+        return HostState.banned
+    return health.state
+
+
 def _admit_banned(
     health: Health, attempt: tuple[int, int], verdict: Verdict, policy: HostPolicy, now: datetime
 ) -> tuple[Health, Refusal | None]:
@@ -173,3 +191,48 @@ def refusal(health: Health, policy: HostPolicy, now: datetime) -> Refusal:
         return Refusal(f"it is banned: {health.reason}", policy.hold)
     ends = health.until.isoformat(" ", "seconds")
     return Refusal(f"it is banned until {ends}: {health.reason}", min(policy.hold, health.until - now))
+
+
+# --- telling ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class HostReport:
+    """A host as an operator sees it.
+
+    Attributes
+    ----------
+    state
+        What it may do now.
+    health
+        Where it stood when it was last asked for.
+    verdict
+        What its attempts say.
+    pools, images
+        That ran on it.
+    """
+
+    name: str
+    state: HostState
+    health: Health
+    verdict: Verdict
+    pools: tuple[str, ...]
+    images: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceReport:
+    """A work pool, or an image, with what its attempts say; `hosts` is on how many it ran."""
+
+    name: str
+    hosts: int
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class HealthReport:
+    """Hosts, pools and images that were active in the window; and all hosts that may not run everything."""
+
+    hosts: tuple[HostReport, ...]
+    pools: tuple[PlaceReport, ...]
+    images: tuple[PlaceReport, ...]

@@ -9,8 +9,8 @@ from datetime import datetime
 _OUTLIVES = 3.0
 _OUTLIVES_BY_SECONDS = 30.0
 
-NO_ROOM = "no room left"
-"""How an attempt failed that found a disk full."""
+LEASE_RAN_OUT = "its lease ran out"
+"""What happened to an attempt that nothing is heard of any more; then why follows, if that is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +91,22 @@ def unit_failure(source_key: str, exception: str) -> str:
         ``<class>(<arguments>)``.
     """
     return f"{source_key.rpartition('-')[0] or source_key}: {exception.partition('(')[0]}"[:200]
+
+
+def loss_failure(reason: str, host: str = "") -> str:
+    """How an attempt was lost, for comparing failures: what its reason begins with, without the names in it.
+
+    Parameters
+    ----------
+    reason
+        ``<what happened>: <details>``, or, where Prefect was asked why, ``<what happened>: <why>: <details>``.
+    host
+        Where that was; left out of the answer.
+    """
+    what, _, rest = reason.partition(": ")
+    why = rest.partition(": ")[0] if what == LEASE_RAN_OUT else ""
+    plain = what.replace(host, "") if host else what
+    return ": ".join(filter(None, (plain.strip(), why)))[:200]
 
 
 # --- judging ---------------------------------------------------------------------------------------------------------

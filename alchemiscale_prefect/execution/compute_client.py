@@ -6,7 +6,7 @@ from uuid import UUID, uuid4
 
 import httpx
 
-from alchemiscale_prefect.domain.errors import AttemptVoid
+from alchemiscale_prefect.domain.errors import AttemptVoid, HostRefused
 from alchemiscale_prefect.sdk.errors import AlchemiscaleClientError
 from alchemiscale_prefect.sdk.retries import RetryPolicy
 from alchemiscale_prefect.sdk.transport import Transport
@@ -32,6 +32,8 @@ class Execution:
         The flow run; a run that Prefect starts again under the same id has a higher count.
     host
         The machine's name.
+    image
+        Of the container that it is in, if it is in one.
     process
         Random. Prefect has been seen to run one flow run in two processes at once, with the same count: they must not
         both hold the lease.
@@ -42,6 +44,7 @@ class Execution:
     flow_run_id: UUID
     run_count: int
     host: str
+    image: str | None = None
     process: str = field(default_factory=lambda: uuid4().hex[:12])
 
     @property
@@ -87,9 +90,14 @@ class ComputeClient:
         )
 
     def begin(self) -> wire.Begun:
-        """Take the lease and learn what to do."""
+        """Take the lease and learn what to do; `HostRefused` if the API does not trust this host with it."""
         execution = self.execution
-        body = wire.Begin(owner=execution.owner, flow_run_id=str(execution.flow_run_id), host=execution.host)
+        body = wire.Begin(
+            owner=execution.owner,
+            flow_run_id=str(execution.flow_run_id),
+            host=execution.host,
+            image=execution.image,
+        )
         return wire.Begun.model_validate_json(self._call("POST", paths.COMPUTE_BEGIN, body=body.model_dump()))
 
     def heartbeat(self, units_done: int, units_total: int, fraction: float | None = None) -> None:
@@ -181,6 +189,8 @@ class ComputeClient:
                 compress=compress,
             )
         except AlchemiscaleClientError as error:
+            if error.code == HostRefused.code:
+                raise HostRefused(str(error.detail), retry_after=int(error.retry_after or 0)) from error
             if error.code == AttemptVoid.code:
                 raise AttemptVoid(str(error)) from error
             raise

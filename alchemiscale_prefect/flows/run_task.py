@@ -1,6 +1,8 @@
 """The compute flow: one execution of a Task. Every ProtocolUnit is a task run in it."""
 
+import contextlib
 import socket
+import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any, Literal, NoReturn
@@ -15,7 +17,7 @@ from prefect.states import Cancelled, Completed, Failed
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from alchemiscale_prefect.blocks.credentials import load_compute_settings
-from alchemiscale_prefect.domain.errors import AlchemiscaleError, AttemptVoid
+from alchemiscale_prefect.domain.errors import AlchemiscaleError, AttemptVoid, HostRefused
 from alchemiscale_prefect.execution import processes
 from alchemiscale_prefect.execution.compute_client import ComputeClient, Execution
 from alchemiscale_prefect.execution.lease import EXIT_CODE, end_process
@@ -53,8 +55,8 @@ def run_task(task: str, attempt: int) -> State[Any]:
     Returns
     -------
     State
-        Completed, Failed (the Protocol's units failed), or Cancelled (the attempt is void: nothing was done; or no
-        time is left on the host, and the next attempt goes on).
+        Completed, Failed (the Protocol's units failed), or Cancelled (the attempt is void, or its host refused: nothing
+        was done; or no time is left on the host, and the next attempt goes on).
     """
     # gufe takes seconds to import, and a void attempt does not need it
     from alchemiscale_prefect.execution.attempt import Attempt
@@ -72,6 +74,9 @@ def run_task(task: str, attempt: int) -> State[Any]:
     )
     try:
         outcome = work.run()
+    except HostRefused as refused:
+        _keep_place(refused.retry_after)
+        return Cancelled(message=str(refused))
     except AttemptVoid as void:
         return Cancelled(message=str(void))
     except OutOfTime as over:
@@ -89,8 +94,16 @@ def run_task(task: str, attempt: int) -> State[Any]:
 
 def _client(settings: ComputeSettings, task: str, attempt: int) -> ComputeClient:
     run_count = int(flow_run.run_count or 1)
-    execution = Execution(task, attempt, UUID(flow_run.id), run_count, socket.gethostname())
+    host = settings.host or socket.gethostname()
+    execution = Execution(task, attempt, UUID(flow_run.id), run_count, host, settings.image)
     return ComputeClient.connect(settings.api_url, settings.identifier, settings.key.get_secret_value(), execution)
+
+
+def _keep_place(seconds: float) -> None:
+    """Stay, so that a host that may run nothing does not go through the queue; until told to stop."""
+    get_run_logger().warning("this host is refused Tasks; its place at the worker is kept for %.0f s", seconds)
+    with contextlib.suppress(TerminationSignal):
+        time.sleep(seconds)
 
 
 def _submit(settings: ComputeSettings, unit: Any, done: Any) -> None:

@@ -96,6 +96,9 @@ ADMIN_GRANTS = "/admin/identities/{kind}/{identity}/grants"
 ADMIN_GRANT = "/admin/identities/{kind}/{identity}/grants/{scope}"
 ADMIN_AUDIT = "/admin/audit"
 ADMIN_METRICS = "/admin/metrics"
+ADMIN_HOSTS = "/admin/hosts"
+ADMIN_HOST_BAN = "/admin/hosts/ban"
+ADMIN_HOST_PARDON = "/admin/hosts/pardon"
 
 COMPUTE_TOKEN = "/compute/token"  # noqa: S105  a path, no secret
 COMPUTE_BEGIN = "/compute/tasks/{task}/attempts/{n}/begin"

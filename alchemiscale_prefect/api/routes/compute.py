@@ -41,7 +41,8 @@ def begin(
     body: Annotated[wire.Begin, Depends(json_body(wire.Begin))],
 ) -> wire.Begun:
     """Take the lease of an attempt."""
-    return runs.begin(database, principal, run, body, system.api.lease)
+    api = system.api
+    return runs.begin(database, principal, run, body, api.lease, everything=system.database, policy=api.host_policy)
 
 
 @router.post(paths.COMPUTE_HEARTBEAT, status_code=_NO_CONTENT, openapi_extra=documented(wire.Heartbeat))
