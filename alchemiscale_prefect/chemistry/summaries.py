@@ -23,7 +23,7 @@ from alchemiscale_prefect.chemistry.protocol_dags import is_ok, times
 from alchemiscale_prefect.domain.result_summaries import ResultSummary
 
 
-class SummarizedResult(ProtocolResult):  # type: ignore[misc]
+class SummarizedResult(ProtocolResult):
     """The ProtocolResult of a Transformation of whose results a summary alone is at hand.
 
     Parameters

@@ -17,7 +17,7 @@ from alchemiscale_prefect.domain.tasks import TaskStatus
 _OPEN = (TaskStatus.running, TaskStatus.waiting)
 
 
-class Verdict(StrEnum):
+class Decision(StrEnum):
     """Why a Transformation's Tasks are changed, or left."""
 
     more = "more"
@@ -71,7 +71,7 @@ class Change:
         Keys of Tasks.
     create
         How many new Tasks, to be actioned.
-    verdict
+    decision
         Why.
     errored
         Keys of those that have failed.
@@ -81,7 +81,7 @@ class Change:
     weight: Weight
     target: int
     held: int
-    verdict: Verdict
+    decision: Decision
     action: tuple[str, ...] = ()
     create: int = 0
     cancel: tuple[str, ...] = ()
@@ -89,21 +89,21 @@ class Change:
 
     @property
     def reason(self) -> str:
-        """The verdict in words, with the way out where there is one."""
+        """The decision in words, with the way out where there is one."""
         counts = f"{self.held} of {self.target} wait or run"
         return {
-            Verdict.more: counts,
-            Verdict.fewer: counts,
-            Verdict.kept: f"{counts}; in this mode none is cancelled",
-            Verdict.enough: counts,
-            Verdict.finished: "the Strategy wants no more results of it",
-            Verdict.errored: (
+            Decision.more: counts,
+            Decision.fewer: counts,
+            Decision.kept: f"{counts}; in this mode none is cancelled",
+            Decision.enough: counts,
+            Decision.finished: "the Strategy wants no more results of it",
+            Decision.errored: (
                 f"skipped: {len(self.errored)} of its Tasks failed ({', '.join(self.errored)}); set them to waiting to "
                 "have them run again, or to invalid or deleted to have others take their place"
             ),
-            Verdict.over_budget: f"{counts}; the Strategy's budget has room for {len(self.action) + self.create} more",
-            Verdict.disabled: "the Strategy is disabled",
-        }[self.verdict]
+            Decision.over_budget: f"{counts}; the Strategy's budget has room for {len(self.action) + self.create} more",
+            Decision.disabled: "the Strategy is disabled",
+        }[self.decision]
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +161,8 @@ def propose_changes(
 
     Only what is not covered by waiting and running Tasks is added: first such Tasks of the Transformation as are
     actioned elsewhere alone, running ones before waiting ones, then new ones. Only in full mode are Tasks cancelled:
-    waiting ones first, the last in order before the others, then running ones.
+    waiting ones first, the last in order before the others, then running ones. Where there is no room for all, each
+    Transformation gets one Task, the heaviest first, then each a second one, and so on.
 
     Parameters
     ----------
@@ -180,41 +181,51 @@ def propose_changes(
             f"the Strategy gave weights to what is not in the network: {', '.join(strangers)}", field="weights"
         )
     relative = normalized(weights, settings.weighting)
-    finished = all(weight is None for weight in relative.values())
-    # what there is room for goes to the heaviest first; equal ones by their keys
-    order = sorted(relative, key=lambda key: (-(relative[key] or 0.0), key))
-    room = settings.max_tasks
-    changes = {}
-    for key in order:
-        change = _change(key, relative[key], tasks[key], settings, room)
-        if room is not None:
-            room = max(0, room - change.create - len(change.action))
-        changes[key] = change
-    return Proposal(tuple(changes[key] for key in sorted(changes)), finished)
+    before = {key: _without_additions(key, relative[key], tasks[key], settings) for key in sorted(relative)}
+    needs = {key: change.target - change.held for key, change in before.items() if change.decision is Decision.more}
+    room = sum(needs.values()) if settings.max_tasks is None else settings.max_tasks
+    shares = _shared_out(needs, relative, max(0, room))
+    changes = [
+        _with_additions(change, tasks[key], shares[key]) if key in shares else change for key, change in before.items()
+    ]
+    return Proposal(tuple(changes), all(weight is None for weight in relative.values()))
 
 
-def _change(
-    key: str, weight: Weight, tasks: Sequence[PlannedTask], settings: ProposalSettings, room: int | None
-) -> Change:
+def _without_additions(key: str, weight: Weight, tasks: Sequence[PlannedTask], settings: ProposalSettings) -> Change:
+    """The change of a Transformation, but for Tasks that are added."""
     target = task_count(weight, settings.max_tasks_per_transformation, settings.scaling)
     held = [task for task in tasks if task.actioned and task.status in _OPEN]
     errored = tuple(task.key for task in tasks if task.status is TaskStatus.error)
     need = target - len(held)
-    plain = Change(key, weight, target, len(held), Verdict.enough, errored=errored)
+    plain = Change(key, weight, target, len(held), Decision.enough, errored=errored)
     if settings.mode is StrategyMode.disabled:
-        return replace(plain, verdict=Verdict.disabled)
-    if need > 0 and errored:
-        return replace(plain, verdict=Verdict.errored)
+        return replace(plain, decision=Decision.disabled)
     if need > 0:
-        allowed = need if room is None else min(need, max(0, room))
-        action = _in_order(task for task in tasks if not task.actioned and task.status in _OPEN)[:allowed]
-        verdict = Verdict.more if allowed == need else Verdict.over_budget
-        return replace(plain, verdict=verdict, action=action, create=allowed - len(action))
+        return replace(plain, decision=Decision.errored if errored else Decision.more)
     if need < 0 and settings.mode is StrategyMode.full:
-        return replace(plain, verdict=Verdict.fewer, cancel=_in_order(held)[need:][::-1])
+        return replace(plain, decision=Decision.fewer, cancel=_in_order(held)[need:][::-1])
     if weight is None:
-        return replace(plain, verdict=Verdict.finished)
-    return replace(plain, verdict=Verdict.kept if need < 0 else Verdict.enough)
+        return replace(plain, decision=Decision.finished)
+    return replace(plain, decision=Decision.kept if need < 0 else Decision.enough)
+
+
+def _with_additions(change: Change, tasks: Sequence[PlannedTask], allowed: int) -> Change:
+    action = _in_order(task for task in tasks if not task.actioned and task.status in _OPEN)[:allowed]
+    decision = Decision.more if allowed == change.target - change.held else Decision.over_budget
+    return replace(change, decision=decision, action=action, create=allowed - len(action))
+
+
+def _shared_out(needs: Mapping[str, int], weights: Mapping[str, Weight], room: int) -> dict[str, int]:
+    """How many Tasks each gets where there is room for so many: one each, the heaviest first, then a second each."""
+    order = sorted(needs, key=lambda key: (-(weights[key] or 0.0), key))
+    shares = dict.fromkeys(needs, 0)
+    while room > 0 and (lacking := [key for key in order if shares[key] < needs[key]]):
+        # as many rounds at once as everybody who still lacks some can take
+        rounds = max(1, min(min(needs[key] - shares[key] for key in lacking), room // len(lacking)))
+        for key in lacking[:room]:
+            shares[key] += rounds
+            room -= rounds
+    return shares
 
 
 def _in_order(tasks: Iterable[PlannedTask]) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from alchemiscale_prefect.domain.proposals import (
     PlannedTask,
     Proposal,
     ProposalSettings,
-    Verdict,
+    Decision,
     propose_changes,
 )
 from alchemiscale_prefect.domain.scaling import StrategyWeighting
@@ -69,10 +69,10 @@ def test_whatever_the_weights_and_tasks_the_limits_hold_and_a_second_run_does_no
         assert (
             has == change.target
             or chosen.mode is not FULL
-            or change.verdict
+            or change.decision
             in (
-                Verdict.errored,
-                Verdict.over_budget,
+                Decision.errored,
+                Decision.over_budget,
             )
         )
         assert change.reason
@@ -104,10 +104,10 @@ def test_waiting_tasks_are_cancelled_first_the_last_before_the_others_and_in_ful
     weights = {"a": 1.0, "b": None, "c": 0.0}
     full = propose_changes(weights, before, ProposalSettings(FULL, max_tasks_per_transformation=1))
     assert [change.cancel for change in full.changes] == [("a2", "a0"), ("b2", "b0", "b1"), ()]
-    assert [change.verdict for change in full.changes] == [Verdict.fewer, Verdict.fewer, Verdict.enough]
+    assert [change.decision for change in full.changes] == [Decision.fewer, Decision.fewer, Decision.enough]
     partial = propose_changes(weights, before, ProposalSettings(PARTIAL, max_tasks_per_transformation=1))
     assert partial.is_empty
-    assert [change.verdict for change in partial.changes] == [Verdict.kept, Verdict.finished, Verdict.enough]
+    assert [change.decision for change in partial.changes] == [Decision.kept, Decision.finished, Decision.enough]
 
 
 def test_a_transformation_with_errored_tasks_gets_none_and_says_the_way_out():
@@ -124,12 +124,28 @@ def test_only_none_finishes():
     assert not propose_changes({"a": None, "b": 0.0}, before, ProposalSettings()).finished
 
 
-def test_a_budget_goes_to_the_heaviest():
+@pytest.mark.parametrize(
+    ("room", "added"),
+    [
+        (0, [0, 0, 0]),
+        (1, [0, 1, 0]),
+        (3, [1, 1, 1]),
+        (4, [1, 2, 1]),
+        (6, [1, 3, 2]),
+        (7, [1, 3, 3]),
+        (8, [1, 4, 3]),
+        (99, [1, 5, 5]),
+    ],
+)
+def test_where_there_is_no_room_for_all_each_gets_one_the_heaviest_first_then_a_second(room, added):
     before: Tasks = {"a": [], "b": [], "c": tasks("c", ("waiting", False))}
-    proposal = propose_changes({"a": 0.1, "b": 1.0, "c": 0.9}, before, ProposalSettings(max_tasks=4))
-    assert [(change.create, len(change.action)) for change in proposal.changes] == [(0, 0), (3, 0), (0, 1)]
-    assert [change.verdict for change in proposal.changes] == [Verdict.over_budget, Verdict.more, Verdict.over_budget]
-    assert "room for 1 more" in proposal.changes[2].reason
+    chosen = ProposalSettings(max_tasks=room, max_tasks_per_transformation=5)
+    proposal = propose_changes({"a": 0.1, "b": 1.0, "c": 0.9}, before, chosen)
+    assert [change.create + len(change.action) for change in proposal.changes] == added
+    assert proposal.changes[2].action == (("c0",) if added[2] else ())
+    short = [change for change in proposal.changes if change.decision is Decision.over_budget]
+    assert all(f"room for {change.create + len(change.action)} more" in change.reason for change in short)
+    assert len(short) == sum(added[n] < (1, 5, 5)[n] for n in range(3))
 
 
 def test_one_that_has_no_weight_is_left_alone_and_a_stranger_refused():
