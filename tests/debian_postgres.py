@@ -1,13 +1,19 @@
 """Debian's Postgres for Prefect's server, where the machine has it: unlike the embedded one it has pg_trgm."""
 
+import contextlib
 import os
 import pwd
+import shlex
 import shutil
-import socket
 import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+
+import psutil
+
+from tests.ports import free_port
+from tests.waiting import wait_for
 
 
 def binaries() -> Path | None:
@@ -26,7 +32,7 @@ def prefect_postgres(folder: Path) -> Iterator[str | None]:
     data = folder / "data"
     data.mkdir(parents=True)
     _give_to_server(folder)
-    port = _free_port()
+    port = free_port()
     _run(programs, "initdb", "-D", str(data), "-U", "prefect", "--auth=trust", "--encoding=UTF8", "--no-sync")
     options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={folder} -c fsync=off"
     _run(programs, "pg_ctl", "-D", str(data), "-o", options, "-l", str(folder / "log"), "-w", "start")
@@ -70,7 +76,27 @@ def _give_to_server(folder: Path) -> None:
             parent.chmod(parent.stat().st_mode | 0o001)
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+def kill(data: Path) -> None:
+    """End the server of a data folder with SIGKILL, unless it has ended."""
+    pid, *_ = (data / "postmaster.pid").read_text().split()
+    with contextlib.suppress(psutil.NoSuchProcess):
+        process = psutil.Process(int(pid))
+        if "postgres" in process.name():
+            process.kill()
+
+
+def start_again(folder: Path) -> None:
+    """Start the server of `prefect_postgres` after that, as it was; it recovers."""
+    programs = binaries()
+    assert programs is not None
+    _, *options = shlex.split((folder / "data" / "postmaster.opts").read_text())
+    arguments = ("-D", str(folder / "data"), "-o", shlex.join(options[2:]), "-l", str(folder / "log"), "-w", "start")
+
+    def started() -> bool:
+        try:
+            _run(programs, "pg_ctl", *arguments)
+        except RuntimeError:
+            return False  # what it had started ends a moment after it, and until then no other one starts
+        return True
+
+    wait_for(started, "Prefect's Postgres to start again", every=0.5)

@@ -6,54 +6,28 @@ of our own is started.
 
 import os
 import tempfile
-import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import create_engine, text
+from sqlalchemy import text
 from sqlalchemy.engine import make_url
-from sqlalchemy.pool import NullPool
 
 from alchemiscale_prefect.store import schema
 from alchemiscale_prefect.store.database import Database
 from alchemiscale_prefect.store.embedded import EmbeddedPostgres
+from tests.integration.databases import Databases, Server
 
 SERVER = "ALCHEMISCALE_TEST_DATABASE_URL"
-
-
-class Server:
-    """A Postgres server that makes databases."""
-
-    def __init__(self, url: str) -> None:
-        self.url = make_url(url).set(drivername="postgresql+psycopg")
-        self._engine = create_engine(self.url, isolation_level="AUTOCOMMIT", poolclass=NullPool)
-
-    def hurry(self) -> None:
-        """Trade safety against a crash of the machine for speed."""
-        with self._engine.connect() as connection:
-            for setting in ("fsync", "full_page_writes", "synchronous_commit"):
-                connection.execute(text(f"alter system set {setting} = off"))
-            connection.execute(text("select pg_reload_conf()"))
-
-    def create(self, template: str | None = None) -> str:
-        """A new database, empty or a copy of `template`; its URL."""
-        name = f"alchemiscale_test_{uuid.uuid4().hex}"
-        with self._engine.connect() as connection:
-            connection.execute(text(f"create database {name}" + (f" template {template}" if template else "")))
-        return self.url.set(database=name).render_as_string(hide_password=False)
-
-    def drop(self, url: str) -> None:
-        """Drop a database, whoever is connected to it."""
-        with self._engine.connect() as connection:
-            connection.execute(text(f"drop database if exists {make_url(url).database} with (force)"))
 
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Server]:
     """The server that the tests use."""
     if url := os.environ.get(SERVER):
-        yield Server(url)
+        server = Server(url)
+        yield server
+        server.close()
         return
     # not in pytest's own folder: for root, Postgres runs as another user, and pytest closes its folder to all others
     with tempfile.TemporaryDirectory(prefix="alch-") as folder:
@@ -61,6 +35,7 @@ def postgres() -> Iterator[Server]:
         server = Server(embedded.start())
         server.hurry()
         yield server
+        server.close()
         embedded.stop()
 
 
@@ -75,17 +50,25 @@ def template_database(postgres: Server) -> Iterator[str]:
     postgres.drop(url)
 
 
+@pytest.fixture(scope="session")
+def databases(postgres: Server, template_database: str) -> Iterator[Databases]:
+    """Migrated databases, used again."""
+    databases = Databases(postgres, template_database)
+    yield databases
+    databases.close()
+
+
 @pytest.fixture
-def database_url(postgres: Server, template_database: str) -> Iterator[str]:
-    """URL of a fresh, migrated database."""
-    url = postgres.create(template_database)
+def database_url(databases: Databases) -> Iterator[str]:
+    """URL of a migrated database with nothing in it."""
+    url = databases.take()
     yield url
-    postgres.drop(url)
+    databases.give_back(url)
 
 
 @pytest.fixture
 def database(database_url: str) -> Iterator[Database]:
-    """A fresh, migrated database."""
+    """A migrated database with nothing in it."""
     database = Database(database_url)
     yield database
     database.close()

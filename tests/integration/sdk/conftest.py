@@ -40,7 +40,8 @@ from alchemiscale_prefect.wire import paths
 from tests import protocols
 from tests.api_server import Server
 from tests.command_line import CommandLine
-from tests.integration.conftest import Server as PostgresServer
+from tests.integration.databases import Databases
+from tests.integration.databases import Server as PostgresServer
 
 USER, OTHER_USER, WORKER = "test_user", "other_user", "test_worker"
 KEY = "a key that only this test user knows"
@@ -112,14 +113,22 @@ def preloaded(
 # --- who talks about it -----------------------------------------------------------------------------------------------
 
 
+@pytest.fixture(scope="session")
+def preloaded_databases(postgres: PostgresServer, preloaded: str) -> Iterator[Databases]:
+    """Copies of `preloaded`, used again."""
+    databases = Databases(postgres, preloaded)
+    yield databases
+    databases.close()
+
+
 @pytest.fixture
-def system(postgres: PostgresServer, preloaded: str, tmp_path: Path) -> Iterator[System]:
-    url = postgres.create(preloaded)
+def system(preloaded_databases: Databases, tmp_path: Path) -> Iterator[System]:
+    url = preloaded_databases.take()
     settings = ApiSettings(jwt_secret=secrets.token_hex(32))
     system = System(Database(url), LocalObjectStore(tmp_path / "objects"), settings)
     yield system
     system.close()
-    postgres.drop(url)
+    preloaded_databases.give_back(url)
 
 
 @pytest.fixture

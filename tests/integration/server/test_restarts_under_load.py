@@ -6,7 +6,6 @@
 import os
 import secrets
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -20,6 +19,7 @@ import pytest
 from alchemiscale_prefect import ScopedKey
 from alchemiscale_prefect.store.database import Database
 from tests.integration.server.load import User, make_users, noted, stored
+from tests.ports import free_port
 from tests.waiting import wait_for
 
 SOAK_SECONDS = float(os.environ.get("ALCHEMISCALE_TEST_SOAK_SECONDS", "0"))
@@ -32,9 +32,7 @@ class ApiProcess:
     """The API as an operator runs it, always at the same address."""
 
     def __init__(self, environment: dict[str, str], log: Path) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._environment, self._log = environment, log
         self._process: subprocess.Popen[bytes] | None = None
@@ -56,7 +54,7 @@ class ApiProcess:
         assert self._process is not None
         assert self._process.poll() is None, self._log.read_text()
         try:
-            return httpx.get(f"{self.url}/ping", trust_env=False).is_success
+            return httpx.get(f"{self.url}/ping", trust_env=False, verify=False).is_success
         except httpx.TransportError:
             return False
 

@@ -11,7 +11,7 @@ from sqlalchemy.engine import make_url
 from alchemiscale_prefect.store import schema
 from alchemiscale_prefect.store.database import Database
 from tests.command_line import CommandLine
-from tests.integration.conftest import Server
+from tests.integration.databases import Server
 
 
 def command_line(url: object) -> CommandLine:
