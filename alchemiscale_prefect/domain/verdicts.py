@@ -12,6 +12,9 @@ _OUTLIVES_BY_SECONDS = 30.0
 LEASE_RAN_OUT = "its lease ran out"
 """What happened to an attempt that nothing is heard of any more; then why follows, if that is known."""
 
+NOT_THE_HOSTS = frozenset({"its time on the host was over", "its job was ended from outside"})
+"""Why flow runs crashed, in the words of ``orchestration.states``, where that counts as a loss but not against a host."""
+
 
 @dataclass(frozen=True, slots=True)
 class HostAttempt:
@@ -93,8 +96,10 @@ def unit_failure(source_key: str, exception: str) -> str:
     return f"{source_key.rpartition('-')[0] or source_key}: {exception.partition('(')[0]}"[:200]
 
 
-def loss_failure(reason: str, host: str = "") -> str:
+def loss_failure(reason: str, host: str = "") -> str | None:
     """How an attempt was lost, for comparing failures: what its reason begins with, without the names in it.
+
+    ``None`` if that says nothing of the host.
 
     Parameters
     ----------
@@ -105,6 +110,8 @@ def loss_failure(reason: str, host: str = "") -> str:
     """
     what, _, rest = reason.partition(": ")
     why = rest.partition(": ")[0] if what == LEASE_RAN_OUT else ""
+    if why in NOT_THE_HOSTS:
+        return None
     plain = what.replace(host, "") if host else what
     return ": ".join(filter(None, (plain.strip(), why)))[:200]
 

@@ -160,6 +160,7 @@ def test_pools_and_images_are_judged_likewise():
     [
         ("its lease ran out", "its lease ran out"),
         ("its lease ran out: its host failed: Slurm job 17 ended as NODE_FAIL", "its lease ran out: its host failed"),
+        ("its lease ran out: its time on the host was over: Slurm job 17 ended as TIMEOUT", None),
         ("no room left on n17: /scratch/x", "no room left on"),
         ("RuntimeError: out of luck", "RuntimeError"),
     ],

@@ -4,6 +4,7 @@ import pytest
 from prefect.client.schemas.objects import TERMINAL_STATES, StateType
 
 from alchemiscale_prefect.domain.attempts import Fate, RunEnd, RunState
+from alchemiscale_prefect.domain.verdicts import NOT_THE_HOSTS
 from alchemiscale_prefect.orchestration.states import (
     ENDINGS,
     SILENT,
@@ -109,6 +110,10 @@ def test_every_type_of_state_has_its_place():
     for type_, state in UNDER_WAY.items():
         assert run_state(_answer(type_.value)) is state
         assert run_end(_answer(type_.value)) is None
+
+
+def test_what_is_not_the_hosts_fault_is_in_the_table():
+    assert {row.reason for row in ENDINGS} >= NOT_THE_HOSTS
 
 
 def test_every_row_of_the_table_is_used():
