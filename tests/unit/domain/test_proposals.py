@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 
 from alchemiscale_prefect.domain.errors import InvalidInput
 from alchemiscale_prefect.domain.proposals import (
+    Decision,
     PlannedTask,
     Proposal,
     ProposalSettings,
-    Decision,
     propose_changes,
 )
 from alchemiscale_prefect.domain.scaling import StrategyWeighting

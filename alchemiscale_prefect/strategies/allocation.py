@@ -1,0 +1,190 @@
+"""Where the next results reduce the total variance of a network's nodes the most: A-optimal allocation, step by step.
+
+After n_e results of variance s_e^2 each, the covariance of the nodes is C = (sum n_e b_e b_e^T / s_e^2)^+, b_e being
+the edge's row of the incidence matrix (see :mod:`.likelihood`). One more result of e reduces tr(W C) by ::
+
+    gain_e = b_e^T C W C b_e / (s_e^2 + b_e^T C b_e)
+
+exactly (Sherman and Morrison). W is 1 at the nodes whose variances are to be summed, or a sum of d d^T over the pairs
+of nodes, d being the pair's difference. Taking the edge with the largest gain again and again leads to the allocation
+that makes tr C the smallest for a number of results, that is the A-optimal one of NetBFE
+(doi 10.1021/acs.jctc.1c00703), with whole numbers and from what has been spent already.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from alchemiscale_prefect.strategies.likelihood import FloatArray, IntArray, components, node_covariance
+
+_ROUNDS = 32
+"""At most so many times are all gains computed; of a larger plan several edges are taken at a time."""
+
+_UNKNOWN = 1e-4
+"""So many results is an edge taken to have that has none, lest a network that its results do not connect yet have no
+covariance: what they leave open is known very badly then, and is connected first."""
+
+
+@dataclass(frozen=True)
+class Measurements:
+    """A network as numbers.
+
+    Attributes
+    ----------
+    n_nodes
+        Their number.
+    starts, ends
+        Nodes of each edge, shape ``(n_edges,)``; no edge leads from a node to itself.
+    variances
+        Of one result of each edge.
+    counts
+        How many results each has.
+    costs
+        What one more result of each costs; 1 for all, or the seconds that it takes.
+    limits
+        How many results each may have.
+    target
+        Largest variance that is good enough.
+    pairs
+        Nodes whose differences matter, shape ``(n_pairs, 2)``, each pair in one component; ``None`` if each node does,
+        relative to the mean of its component.
+    """
+
+    n_nodes: int
+    starts: IntArray
+    ends: IntArray
+    variances: FloatArray
+    counts: FloatArray
+    costs: FloatArray
+    limits: FloatArray
+    target: float
+    pairs: IntArray | None = None
+
+
+@dataclass
+class _Component:
+    """One component, and its covariance after what has been planned.
+
+    Attributes
+    ----------
+    edges
+        Their numbers in the network; `starts`, `ends` and `pairs` are numbers of nodes in the component.
+    variances, counts
+        Of a result of each edge, and how many it has, planned ones included.
+    """
+
+    n_nodes: int
+    edges: IntArray
+    starts: IntArray
+    ends: IntArray
+    variances: FloatArray
+    counts: FloatArray
+    pairs: IntArray | None
+    covariance: FloatArray = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._invert()
+
+    def _invert(self) -> None:
+        precisions = np.maximum(self.counts, _UNKNOWN) / self.variances
+        self.covariance = node_covariance(self.n_nodes, self.starts, self.ends, precisions)
+        used = self.counts > 0
+        self._part = np.empty(self.n_nodes, dtype=np.intp)
+        for number, (nodes, _) in enumerate(components(self.n_nodes, self.starts[used], self.ends[used])):
+            self._part[nodes] = number
+
+    def errors(self) -> FloatArray:
+        """The variance of what matters in it, each node or each pair; infinite where results do not connect."""
+        if self.pairs is not None:
+            ones, others = self.pairs.T
+            return np.where(self._part[ones] == self._part[others], self._between(ones, others), np.inf)
+        return np.diag(self.covariance) if not self._part.any() else np.full(self.n_nodes, np.inf)
+
+    def gains(self, wanted: FloatArray) -> FloatArray:
+        """By how much one more result of each edge reduces the sum of the variances that are `wanted` (1 or 0)."""
+        moved = self.covariance[:, self.ends] - self.covariance[:, self.starts]
+        if self.pairs is not None:
+            moved = moved[self.pairs[:, 0]] - moved[self.pairs[:, 1]]
+        return np.asarray(wanted @ moved**2 / (self.variances + self._between(self.starts, self.ends)))
+
+    def add(self, edges: IntArray) -> None:
+        """One more result of each of some edges, by their place in the component."""
+        new = bool((self.counts[edges] == 0).any())
+        self.counts[edges] += 1
+        if new or len(edges) * 4 > self.n_nodes:
+            self._invert()
+            return
+        # Woodbury: few columns change the inverse by little
+        columns = self.covariance[:, self.ends[edges]] - self.covariance[:, self.starts[edges]]
+        middle = columns[self.ends[edges]] - columns[self.starts[edges]] + np.diag(self.variances[edges])
+        self.covariance = self.covariance - columns @ np.linalg.solve(middle, columns.T)
+
+    def _between(self, ones: IntArray, others: IntArray) -> FloatArray:
+        """Variances of differences of nodes."""
+        diagonal = np.diag(self.covariance)
+        return np.asarray(diagonal[ones] + diagonal[others] - 2 * self.covariance[ones, others])
+
+
+class Allocation:
+    """What there is, and what is planned on top of it.
+
+    Parameters
+    ----------
+    measurements
+        The network.
+    """
+
+    def __init__(self, measurements: Measurements) -> None:
+        self._given = given = measurements
+        self.planned = np.zeros(len(given.starts), dtype=np.intp)
+        self._components = []
+        for nodes, edges in components(given.n_nodes, given.starts, given.ends):
+            if len(nodes) == 1:
+                continue
+            starts, ends = np.searchsorted(nodes, given.starts[edges]), np.searchsorted(nodes, given.ends[edges])
+            pairs = given.pairs
+            if pairs is not None:
+                pairs = np.searchsorted(nodes, pairs[np.isin(pairs[:, 0], nodes)])
+            component = _Component(len(nodes), edges, starts, ends, given.variances[edges], given.counts[edges], pairs)
+            self._components.append(component)
+
+    @property
+    def is_done(self) -> bool:
+        """Whether everything that matters is known as well as it is to be."""
+        return all((component.errors() <= self._given.target).all() for component in self._components)
+
+    def require(self, edges: IntArray) -> None:
+        """Plan one more result of each of some edges."""
+        self._add(edges)
+
+    def plan(self, n_results: int) -> None:
+        """Plan up to so many results more, one after the other where each gains the most for what it costs.
+
+        It ends before if everything is known as well as it is to be, or every edge has as many results as it may.
+        """
+        at_a_time = -(-n_results // _ROUNDS)
+        while n_results > 0 and not self.is_done:
+            gains = self._gains()
+            order = np.argsort(-gains, kind="stable")[: min(at_a_time, n_results)]
+            chosen = order[gains[order] > 0]  # equal ones in the order of the edges
+            if not len(chosen):
+                return
+            self._add(chosen)
+            n_results -= len(chosen)
+
+    def _gains(self) -> FloatArray:
+        gains = np.zeros(len(self.planned))
+        for component in self._components:
+            wanted = (component.errors() > self._given.target).astype(float)
+            gains[component.edges] = component.gains(wanted) / self._given.costs[component.edges]
+        gains[self._given.counts + self.planned >= self._given.limits] = 0.0
+        # the last digits depend on the machine, and must not decide
+        rounded: FloatArray = np.round(gains / gains.max(initial=1e-300), 9)
+        return rounded
+
+    def _add(self, edges: IntArray) -> None:
+        self.planned[edges] += 1
+        for component in self._components:
+            inside = np.flatnonzero(np.isin(component.edges, edges))
+            if len(inside):
+                component.add(inside)

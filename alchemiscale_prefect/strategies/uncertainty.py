@@ -1,0 +1,159 @@
+"""UncertaintyStrategy: results where they reduce the uncertainty of the network's free energies the most."""
+
+from typing import Literal
+
+import numpy as np
+from pydantic import Field
+
+from alchemiscale_prefect.chemistry.base import AlchemicalNetwork, KCalPerMolQuantity, unit
+from alchemiscale_prefect.chemistry.results import ENERGY_UNITS
+from alchemiscale_prefect.domain.errors import InvalidInput
+from alchemiscale_prefect.strategies.allocation import Allocation, Measurements
+from alchemiscale_prefect.strategies.base import Results, Strategy, StrategyResult, StrategySettings
+from alchemiscale_prefect.strategies.edges import Edge, edges_of
+from alchemiscale_prefect.strategies.likelihood import FloatArray, IntArray, components
+from alchemiscale_prefect.strategies.variances import result_variances
+
+
+class UncertaintyStrategySettings(StrategySettings):
+    """Settings of :class:`UncertaintyStrategy`."""
+
+    target_error: KCalPerMolQuantity = Field(
+        default=0.2 * unit.kilocalorie_per_mole,
+        description="Standard error at which a ChemicalSystem, or a pair, is known well enough.",
+    )
+    pairs: list[tuple[str, str]] | None = Field(
+        default=None,
+        description="Pairs of ChemicalSystems, by gufe key or name, whose differences matter; None if each does.",
+    )
+    prior_error: KCalPerMolQuantity = Field(
+        default=0.5 * unit.kilocalorie_per_mole,
+        description="Standard deviation that a single result is taken to have before there are any.",
+    )
+    prior_weight: float = Field(
+        default=2.0, gt=0, description="How many results of a Transformation such an assumption is worth."
+    )
+    min_runs: int = Field(default=1, ge=0, description="Every Transformation gets so many results.")
+    max_runs: int | None = Field(
+        default=50, ge=1, description="A Transformation with so many results is finished; None for no limit."
+    )
+    tasks_ahead: int | None = Field(
+        default=None,
+        ge=1,
+        description="How many Tasks are planned at a time; None for one per Transformation.",
+    )
+    cost: Literal["task", "gpu_time"] = Field(
+        default="task", description="Whether Tasks are to be saved or the time that they take."
+    )
+
+
+class UncertaintyStrategy(Strategy):
+    """Transformations whose results reduce the total variance of the network's free energies the most.
+
+    The free energies of the ChemicalSystems are the maximum-likelihood estimate from all Transformations (see
+    :mod:`.likelihood`). Of the next `tasks_ahead` Tasks each goes, in thought, to the Transformation where it reduces
+    the sum of the variances of all ChemicalSystems that are not known well enough by the most, or with
+    ``cost="gpu_time"`` by the most for the time that its results take: the A-optimal allocation of NetBFE
+    (doi 10.1021/acs.jctc.1c00703), given what has been spent; formulas in :mod:`.allocation`. How much results scatter
+    is taken from them and from what they say of themselves, with a prior: :mod:`.variances`. ::
+
+        weight = number of the planned Tasks that are the Transformation's
+
+    and no more Tasks in all than are done or planned, where the service heeds that (`StrategyResult.max_tasks`). 0 for
+    one that gets none now. ``None`` for all once the standard error of every ChemicalSystem, relative to the mean
+    of its component, or of the difference of every pair, is at most `target_error` and each Transformation has
+    `min_runs` results; ``None`` from `max_runs` results on. What leads from a ChemicalSystem to itself gets `min_runs`
+    and no more.
+
+    ChemicalSystems and Transformations without results are taken to be unknown, so that the network is connected first.
+    Results without a free energy count for `min_runs` and `max_runs` alone.
+    """
+
+    _settings_cls = UncertaintyStrategySettings
+
+    def _propose(self, alchemical_network: AlchemicalNetwork, protocol_results: Results) -> StrategyResult:
+        settings: UncertaintyStrategySettings = self.settings
+        edges = edges_of(alchemical_network, protocol_results)
+        between = [edge for edge in edges if not edge.is_loop]
+        allocation = Allocation(self._measurements(alchemical_network, between))
+        short = np.array([edge.summary.n < settings.min_runs for edge in between], dtype=bool)
+        done = allocation.is_done
+        if not done:
+            allocation.require(np.flatnonzero(short))
+            ahead = settings.tasks_ahead or len(between)
+            allocation.plan(max(ahead - int(short.sum()), 0))
+        planned = dict(zip((edge.key for edge in between), np.maximum(allocation.planned, short), strict=True))
+        weights: dict[str, float | None] = {}
+        for edge in edges:
+            if edge.is_loop:
+                weights[edge.key] = 1.0 if edge.summary.n < settings.min_runs else None
+            elif settings.max_runs is not None and edge.summary.n >= settings.max_runs:
+                weights[edge.key] = None
+            else:
+                weights[edge.key] = float(planned[edge.key])
+        if not any(weights.values()):  # known well enough, or nothing is left that could help
+            weights = dict.fromkeys(weights)
+        if all(weight is None for weight in weights.values()):
+            return StrategyResult(weights)
+        done_or_planned = sum(edge.summary.n for edge in edges) + sum(weight or 0 for weight in weights.values())
+        return StrategyResult(weights, max_tasks=int(done_or_planned))
+
+    def _measurements(self, network: AlchemicalNetwork, edges: list[Edge]) -> Measurements:
+        settings: UncertaintyStrategySettings = self.settings
+        nodes = sorted(str(node.key) for node in network.nodes)
+        index = {key: number for number, key in enumerate(nodes)}
+        starts = np.array([index[edge.start] for edge in edges], dtype=np.intp)
+        ends = np.array([index[edge.end] for edge in edges], dtype=np.intp)
+        prior = float(settings.prior_error.m_as(ENERGY_UNITS))
+        return Measurements(
+            n_nodes=len(nodes),
+            starts=starts,
+            ends=ends,
+            variances=result_variances([edge.summary for edge in edges], prior**2, settings.prior_weight),
+            counts=np.array([edge.summary.n_estimates for edge in edges], dtype=float),
+            costs=self._costs(edges),
+            limits=np.array([self._limit(edge) for edge in edges]),
+            target=float(settings.target_error.m_as(ENERGY_UNITS)) ** 2,
+            pairs=self._pairs(network, index, starts, ends),
+        )
+
+    def _limit(self, edge: Edge) -> float:
+        """How many results with an estimate it may have, if all new ones give one."""
+        if self.settings.max_runs is None:
+            return np.inf
+        return float(self.settings.max_runs - edge.summary.n + edge.summary.n_estimates)
+
+    def _costs(self, edges: list[Edge]) -> FloatArray:
+        seconds = np.array([edge.summary.seconds_per_result or np.nan for edge in edges])
+        if self.settings.cost == "task" or not len(edges) or np.isnan(seconds).all():
+            return np.ones(len(edges))
+        return np.where(np.isnan(seconds), np.nanmean(seconds), seconds)
+
+    def _pairs(
+        self, network: AlchemicalNetwork, index: dict[str, int], starts: IntArray, ends: IntArray
+    ) -> IntArray | None:
+        if self.settings.pairs is None:
+            return None
+        component = np.empty(len(index), dtype=np.intp)
+        for number, (nodes, _) in enumerate(components(len(index), starts, ends)):
+            component[nodes] = number
+        known = {str(node.key): index[str(node.key)] for node in network.nodes}
+        by_name: dict[str, set[int]] = {}
+        for node in network.nodes:
+            by_name.setdefault(node.name, set()).add(index[str(node.key)])
+        known |= {name: found.pop() for name, found in by_name.items() if len(found) == 1 and name not in known}
+        pairs = []
+        for pair in self.settings.pairs:
+            if missing := [name for name in pair if name not in known]:
+                raise InvalidInput(
+                    f"the network has no ChemicalSystem, or several, of the key or name {', '.join(missing)}",
+                    field="pairs",
+                )
+            one, other = (known[name] for name in pair)
+            if component[one] != component[other]:
+                raise InvalidInput(
+                    f"no Transformations lead from {pair[0]} to {pair[1]}: their difference cannot be known",
+                    field="pairs",
+                )
+            pairs.append((one, other))
+        return np.array(pairs, dtype=np.intp).reshape(-1, 2)
