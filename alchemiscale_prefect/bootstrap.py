@@ -10,8 +10,15 @@ import structlog
 
 from alchemiscale_prefect import settings as environment
 from alchemiscale_prefect.domain.pools import Pool
-from alchemiscale_prefect.services import dispatch, dispatcher
-from alchemiscale_prefect.settings import ApiSettings, DatabaseSettings, DispatchSettings, ObjectStoreSettings
+from alchemiscale_prefect.domain.reconcile import Found
+from alchemiscale_prefect.services import dispatch, dispatcher, reconcile
+from alchemiscale_prefect.settings import (
+    ApiSettings,
+    DatabaseSettings,
+    DispatchSettings,
+    ObjectStoreSettings,
+    ReconcileSettings,
+)
 from alchemiscale_prefect.store.database import Database
 from alchemiscale_prefect.store.notifications import QueueListener
 from alchemiscale_prefect.store.objects.local import LocalObjectStore
@@ -88,15 +95,7 @@ def run_dispatcher(stop: Event) -> None:
     settings = environment.read(DispatchSettings)
     database = make_database()
     launcher = PrefectLauncher(settings.deployment)
-    pool = Pool(
-        settings.pool,
-        settings.buffer,
-        settings.max_in_flight,
-        timedelta(seconds=settings.start_timeout_seconds),
-        settings.max_losses,
-        settings.back_off,
-        settings.fair_share,
-    )
+    pool = _pool(settings)
     listener = QueueListener(database)
     try:
         dispatcher.run(
@@ -106,3 +105,43 @@ def run_dispatcher(stop: Event) -> None:
         listener.close()
         launcher.close()
         database.close()
+
+
+def run_reconcile(*, objects: bool = False, dry_run: bool = False, however_many: bool = False) -> list[Found]:
+    """Hold tables, Prefect and object store against each other once, as the environment's settings say.
+
+    Parameters
+    ----------
+    objects
+        Also list all that is kept in the object store, and delete what no row names.
+    dry_run
+        Change nothing.
+    however_many
+        See `services.reconcile.orphans`.
+    """
+    from alchemiscale_prefect.orchestration.flow_runs import connect
+
+    settings = environment.read(ReconcileSettings)
+    database, store, act = make_database(), make_objects(), not dry_run
+    try:
+        with connect(settings.deployment) as (launcher, flow_runs):
+            found = reconcile.attempts_and_flow_runs(database, launcher, flow_runs, _pool(settings), act=act)
+        found += reconcile.checkpoints(database, store, act=act)
+        if objects:
+            age = timedelta(days=settings.orphan_days)
+            found += reconcile.orphans(database, store, age, act=act, however_many=however_many)
+    finally:
+        database.close()
+    return found
+
+
+def _pool(settings: DispatchSettings) -> Pool:
+    return Pool(
+        settings.pool,
+        settings.buffer,
+        settings.max_in_flight,
+        timedelta(seconds=settings.start_timeout_seconds),
+        settings.max_losses,
+        settings.back_off,
+        settings.fair_share,
+    )

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 from pathlib import Path
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from pydantic import AwareDatetime, BaseModel, Field, PositiveInt, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -190,6 +190,27 @@ class ComputeFields(BaseModel):
     gpu_slots: int = Field(1, ge=0, description="GPUs that the units of one flow run may take together")
     unit_cpu_slots: int = Field(1, ge=0, description="taken by a ProtocolUnit that does not say how many")
     unit_gpu_slots: int = Field(0, ge=0, description="taken by a ProtocolUnit that does not say how many")
+    require_gpu: bool = Field(False, description="a host without a GPU that works gives its Tasks back")
+    gpus: str = Field(
+        "auto",
+        min_length=1,
+        description="for flow runs: auto, none, or indices or UUIDs of GPUs; a scheduler's choice goes before",
+    )
+    gpus_per_run: PositiveInt = Field(1, description="GPUs that a flow run gets as its own")
+    runs_per_gpu: PositiveInt | None = Field(
+        None, description="flow runs that share a GPU at most; as many as there are if not given, spread evenly"
+    )
+    gpu_wait_seconds: float = Field(60.0, ge=0, description="for a GPU to come free, before the Task is given back")
+    gpu_lock_dir: Path | None = Field(
+        None,
+        description="the host's locks of its GPUs; alchemiscale-gpus in the folder for temporary files if not given",
+    )
+    mps: Literal["auto", "on", "off"] = Field(
+        "auto", description="CUDA MPS; auto: where several flow runs share a GPU and it is installed"
+    )
+    mps_thread_percentage: int | None = Field(
+        None, ge=1, le=100, description="of a GPU's threads for one flow run; 200 / RUNS_PER_GPU if not given"
+    )
     min_free_mb: int = Field(
         500, ge=0, description="with less room in the shared or the scratch folder no ProtocolUnit starts"
     )

@@ -21,9 +21,11 @@ from alchemiscale_prefect.local.layout import Layout, StackConfig, load_config
 from alchemiscale_prefect.local.processes import (
     StackError,
     StackProcess,
+    flow_runs,
     remember,
     start,
     stop,
+    stop_all,
     stop_children,
     stop_remembered,
     wait_until,
@@ -46,11 +48,13 @@ class StackOptions:
     Attributes
     ----------
     flow_runs
-        Flow runs that the worker executes at once.
+        Flow runs that each worker executes at once.
     parallel_units
         ProtocolUnits that each of them runs at once.
     lease_seconds
         A run that is silent for so long has lost its Task.
+    workers
+        How many.
     dispatchers
         How many; one, while Prefect is on SQLite.
     prefect_database_url
@@ -62,6 +66,7 @@ class StackOptions:
     flow_runs: int = 2
     parallel_units: int = 2
     lease_seconds: float = 60.0
+    workers: int = 1
     dispatchers: int = 1
     prefect_database_url: str | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
@@ -137,10 +142,13 @@ class LocalStack:
         """Stop every part, those that depend on others first."""
         for name in [name for name in self.processes if name.startswith("dispatcher")]:
             stop(self.processes.pop(name))
-        if worker := self.processes.pop("worker", None):
+        for name in [name for name in self.processes if name.startswith("worker")]:
+            worker = self.processes.pop(name)
             # first the flow runs, which then give their Tasks back; a worker that stops would kill them
             stop_children(worker)
             stop(worker)
+        # and those of workers that were killed
+        stop_all(flow_runs(self.layout.shared))
         for name in list(self.processes):
             stop(self.processes.pop(name))
         if self._database_url is not None:
@@ -158,6 +166,18 @@ class LocalStack:
         remember(self.layout.processes, list(self.processes.values()))
         return process
 
+    def start_postgres(self) -> None:
+        """Start Postgres, also after it was killed."""
+        self._database_url = self._postgres.start()
+
+    def start_prefect_server(self) -> StackProcess:
+        """Start Prefect's server."""
+        port = str(self.config.prefect_port)
+        return self.start_process(
+            "prefect-server",
+            *(sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", port),
+        )
+
     def start_api(self) -> StackProcess:
         """Start the API server."""
         port = str(self.config.api_port)
@@ -169,12 +189,12 @@ class LocalStack:
         """Start a dispatcher."""
         return self.start_process(name, sys.executable, "-m", "alchemiscale_prefect", "dispatch")
 
-    def start_worker(self) -> StackProcess:
-        """Start the worker."""
+    def start_worker(self, name: str = "worker") -> StackProcess:
+        """Start a worker."""
         return self.start_process(
-            "worker",
+            name,
             *(sys.executable, "-m", "prefect", "worker", "start", "--pool", POOL, "--type", "process"),
-            *("--limit", str(self.options.flow_runs), "--name", "local"),
+            *("--limit", str(self.options.flow_runs), "--name", name.replace("worker", "local")),
         )
 
     def environment(self) -> dict[str, str]:
@@ -193,7 +213,7 @@ class LocalStack:
             "ALCHEMISCALE_LEASE_SECONDS": str(self.options.lease_seconds),
             "ALCHEMISCALE_POOL": POOL,
             "ALCHEMISCALE_DEPLOYMENT": f"run-task/{POOL}",
-            "ALCHEMISCALE_BUFFER": str(self.options.flow_runs + 2),
+            "ALCHEMISCALE_BUFFER": str(self.options.workers * self.options.flow_runs + 2),
             "ALCHEMISCALE_COMPUTE_API_URL": config.api_url,
             "ALCHEMISCALE_COMPUTE_IDENTIFIER": COMPUTE,
             "ALCHEMISCALE_COMPUTE_KEY": config.compute_key,
@@ -227,20 +247,17 @@ class LocalStack:
         self._lock = lock
 
     def _start(self) -> None:
-        left = stop_remembered(self.layout.processes)
+        left = stop_remembered(self.layout.processes) + stop_all(flow_runs(self.layout.shared))
         if left:
             self._say(f"stopped {left} processes that a former stack left behind")
         self._say("Postgres")
-        self._database_url = self._postgres.start()
+        self.start_postgres()
         self._config = load_config(self.layout)
         self._prepare_database()
         self._say("Prefect server and API")
         config = self.config
         python = sys.executable
-        self.start_process(
-            "prefect-server",
-            *(python, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(config.prefect_port)),
-        )
+        self.start_prefect_server()
         self.start_api()
         parts = list(self.processes.values())
         wait_until(lambda: _answers(f"{config.api_url}/ping"), parts, "the API", START_SECONDS)
@@ -248,13 +265,15 @@ class LocalStack:
         self._say("work pool, dispatcher and worker")
         deploy = self.start_process(
             "deploy",
-            *(python, "-m", "alchemiscale_prefect", "deploy", "--pool", POOL),
+            # one worker for all: it reaches the database, and another one would cost 200 MB
+            *(python, "-m", "alchemiscale_prefect", "deploy", "--pool", POOL, "--control-pool", POOL),
             *("--working-directory", str(self.layout.work), "--command", f"{python} -m prefect.engine"),
         )
         if deploy.popen.wait(START_SECONDS) != 0:
             deploy.check()
         del self.processes["deploy"]
-        self.start_worker()
+        for number in range(self.options.workers):
+            self.start_worker("worker" if number == 0 else f"worker-{number + 1}")
         for number in range(self.options.dispatchers):
             self.start_dispatcher("dispatcher" if number == 0 else f"dispatcher-{number + 1}")
 
@@ -279,6 +298,7 @@ class LocalStack:
 
 def _answers(url: str) -> bool:
     try:
-        return httpx.get(url, timeout=5.0).is_success
+        # no certificates to read for this machine
+        return httpx.get(url, timeout=5.0, verify=False).is_success
     except httpx.HTTPError:
         return False

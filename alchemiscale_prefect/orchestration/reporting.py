@@ -1,10 +1,18 @@
-"""What a person sees of a run in the Prefect UI: a progress artifact while it runs, a markdown one at its end."""
+"""What a person sees in the Prefect UI: of a run its progress and its end, of reconcile a table."""
 
 import re
+from collections.abc import Sequence
 from typing import Protocol
 from uuid import UUID
 
-from prefect.artifacts import create_markdown_artifact, create_progress_artifact, update_progress_artifact
+from prefect.artifacts import (
+    create_markdown_artifact,
+    create_progress_artifact,
+    create_table_artifact,
+    update_progress_artifact,
+)
+
+from alchemiscale_prefect.domain.reconcile import Found
 
 
 class EstimateLike(Protocol):
@@ -97,3 +105,16 @@ class PrefectReport:
             return "; ".join(outcome.failures) or "no estimate"
         error = "" if estimate.uncertainty is None else f" ± {estimate.uncertainty:.3f}"
         return f"ΔG = {estimate.value:.3f}{error} {estimate.units}"
+
+
+def report_found(found: Sequence[Found]) -> None:
+    """What `services.reconcile` found and did, as a table artifact; call it from within the flow."""
+    rows = [
+        {"number": item.count, "what": item.what, "done": item.done or "nothing", "for example": list(item.examples)}
+        for item in found
+    ]
+    create_table_artifact(
+        rows or [{"number": 0, "what": "all is as it should be", "done": "nothing", "for example": []}],
+        key="alchemiscale-reconcile",
+        description="What differed between our tables, Prefect and the object store",
+    )

@@ -1,7 +1,7 @@
 """An object store in a folder."""
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -11,7 +11,9 @@ from obstore.exceptions import BaseError
 from obstore.store import LocalStore
 
 from alchemiscale_prefect.domain.errors import NotFound, Unavailable
-from alchemiscale_prefect.store.objects.port import check_location
+from alchemiscale_prefect.store.objects.port import StoredObject, check_location
+
+_BATCH = 1000
 
 
 class LocalObjectStore:
@@ -74,6 +76,18 @@ class LocalObjectStore:
                     obstore.delete(self._store, location)
                 except FileNotFoundError:
                     continue
+
+    def list(self, prefix: str) -> Iterator[Sequence[StoredObject]]:
+        """See `ObjectStore.list`."""
+        check_location(prefix)
+        with _reached():
+            batches = iter(obstore.list(self._store, prefix, chunk_size=_BATCH))
+        while True:
+            with _reached():
+                batch = next(batches, None)
+            if batch is None:
+                return
+            yield [StoredObject(item["path"], item["size"], item["last_modified"]) for item in batch]
 
 
 def _sync(path: Path) -> None:

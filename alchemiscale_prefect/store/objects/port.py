@@ -1,13 +1,32 @@
 """The object store: bytes by location. One contract suite holds every implementation to this."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 from alchemiscale_prefect.domain.errors import InvalidInput
 
 _PART = re.compile(r"[A-Za-z0-9_.\-]{1,255}")
 MAX_LOCATION = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class StoredObject:
+    """Something that is kept.
+
+    Attributes
+    ----------
+    size
+        Bytes.
+    modified
+        When it was put, by the clock of the store.
+    """
+
+    location: str
+    size: int
+    modified: datetime
 
 
 class ObjectStore(Protocol):
@@ -35,6 +54,13 @@ class ObjectStore(Protocol):
 
     def delete(self, locations: Iterable[str]) -> None:
         """Forget what is kept there; where nothing is, nothing happens."""
+        ...
+
+    def list(self, prefix: str) -> Iterator[Sequence[StoredObject]]:
+        """What is kept below the location `prefix`, in batches of a thousand or so and in any order.
+
+        What is put or deleted meanwhile may be among it or not.
+        """
         ...
 
 

@@ -358,12 +358,36 @@ def test_a_prefect_that_is_not_there_or_not_set_is_told() -> None:
         assert _unwell("pool", "run-task/pool") == {"Prefect API": "skipped"}
 
 
-def test_deploying_by_the_command_line_says_what_it_made_or_why_not(prefect_api_url: str) -> None:
+def test_deploying_by_the_command_line_makes_all_there_is_once_and_says_so(
+    prefect_api_url: str, client: SyncPrefectClient
+) -> None:
     cli = CommandLine({})
     with temporary_settings({PREFECT_API_URL: prefect_api_url}):
-        assert cli.json("deploy", "--pool", POOL) == {"deployment": f"run-task/{POOL}", "pool": POOL}
-        assert cli.text("deploy", "--pool", POOL) == f"deployment run-task/{POOL}\n"
+        made = cli.json("deploy", "--pool", POOL, "--control-pool", "control")
+        assert (made["deployment"], made["reconcile"]) == (f"run-task/{POOL}", "reconcile/control")
+        # what an operator changed stays
+        (automation, *_) = client.read_automations()
+        client.pause_automation(automation.id)
+        reconcile = client.read_deployment_by_name("reconcile/control")
+        runs = next(item for item in reconcile.schedules if item.slug == "runs")
+        client.update_deployment_schedule(reconcile.id, runs.id, active=False)
+        text = cli.text("deploy", "--pool", POOL, "--control-pool", "control")
+        assert text.splitlines() == [
+            f"deployment run-task/{POOL}",
+            "deployment reconcile/control",
+            *(f"automation {name}" for name in made["automations"]),
+        ]
+        assert {item.name: item.enabled for item in client.read_automations()} == {
+            name: name != automation.name for name in made["automations"]
+        }
+        again = client.read_deployment_by_name("reconcile/control")
+        assert {item.slug: (item.active, item.parameters) for item in again.schedules} == {
+            "runs": (False, {}),
+            "objects": (True, {"objects": True}),
+        }
+        assert again.concurrency_options is not None
     with temporary_settings({PREFECT_API_URL: "http://127.0.0.1:1/api"}):
         assert cli.refused("deploy")["code"] == "unavailable"
     with temporary_settings(restore_defaults={PREFECT_API_URL}):
         assert cli.refused("deploy")["code"] == "invalid_input"
+        assert cli.refused("reconcile")["code"] == "invalid_input"
