@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from alchemiscale_prefect.sdk.client import AlchemiscaleClient
     from alchemiscale_prefect.sdk.errors import AlchemiscaleClientError, AlchemiscaleConnectionError
     from alchemiscale_prefect.sdk.results import ResultFormat
+    from alchemiscale_prefect.wire.explanations import TaskExplanation
     from alchemiscale_prefect.wire.history import TaskAttempt, TaskDetails, TaskTracebacks, TaskUnitTraceback
     from alchemiscale_prefect.wire.tasks import SetTasks
 
@@ -38,6 +39,7 @@ __all__ = [
     "StrategyTaskScalingEnum",
     "TaskAttempt",
     "TaskDetails",
+    "TaskExplanation",
     "TaskStatusEnum",
     "TaskTracebacks",
     "TaskUnitTraceback",
@@ -59,6 +61,7 @@ _HOMES = {
     "SetTasks": ("wire.tasks", "SetTasks"),
     "TaskAttempt": ("wire.history", "TaskAttempt"),
     "TaskDetails": ("wire.history", "TaskDetails"),
+    "TaskExplanation": ("wire.explanations", "TaskExplanation"),
     "TaskStatusEnum": ("domain.tasks", "TaskStatus"),
     "TaskTracebacks": ("wire.history", "TaskTracebacks"),
     "TaskUnitTraceback": ("wire.history", "TaskUnitTraceback"),

@@ -13,6 +13,7 @@ from alchemiscale_prefect.api.routes import (
     chemicalsystems,
     compute,
     copies,
+    explanations,
     grants,
     history,
     hosts,
@@ -49,6 +50,7 @@ AREAS = (
     restarts,
     strategies,
     history,
+    explanations,
     results,
 )
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from alchemiscale_prefect.cli import task_why
 from alchemiscale_prefect.cli.connection import (
     Network,
     Tasks,
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from alchemiscale_prefect.wire.history import TaskAttempt, TaskDetails, TaskTracebacks
 
 app = typer.Typer(no_args_is_help=True)
+app.command("why")(task_why.command)
 
 TRANSFORMATIONS = ("Transformation", "NonTransformation")
 

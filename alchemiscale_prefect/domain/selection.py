@@ -80,7 +80,9 @@ def draw_networks(
     groups: dict[Scope | None, list[Contender]] = {}
     for contender in contenders:
         groups.setdefault(ledger.group_of(contender.scope) if ledger else None, []).append(contender)
-    turns = ledger.turns([group for group in groups if group is not None], count) if ledger else [None] * count
+    turns: list[Scope | None] = [None] * count
+    if ledger is not None:
+        turns = [*ledger.turns([group for group in groups if group is not None], count)]
     drawn = {group: iter(_draw(groups[group], turns.count(group), chance)) for group in set(turns)}
     return [next(drawn[group]) for group in turns]
 

@@ -13,6 +13,7 @@ from alchemiscale_prefect.sdk.chemicalsystems import ChemicalSystems
 from alchemiscale_prefect.sdk.content import ContentReader
 from alchemiscale_prefect.sdk.copies import Copies
 from alchemiscale_prefect.sdk.credentials import find_credentials
+from alchemiscale_prefect.sdk.explanations import Explanations
 from alchemiscale_prefect.sdk.grants import Grants
 from alchemiscale_prefect.sdk.history import History
 from alchemiscale_prefect.sdk.network_details import NetworksDetails
@@ -47,6 +48,7 @@ class AlchemiscaleClient(
     Archives,
     Copies,
     History,
+    Explanations,
     Watch,
 ):
     """Submit AlchemicalNetworks, have their Tasks run, and get the free energies.

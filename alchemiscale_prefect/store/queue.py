@@ -230,6 +230,12 @@ def load(connection: Connection, pool: str) -> Load:
     return Load(*connection.execute(_IN_FLIGHT, {"pool": pool}).one())
 
 
+def contenders(connection: Connection) -> list[Contender]:
+    """The networks that have Tasks to run, and how they share. Until the transaction ends, indexes are read in order."""
+    connection.execute(_IN_ORDER)
+    return [Contender(*row) for row in connection.execute(_CONTENDERS)]
+
+
 def claim(connection: Connection, pool: str, count: int, ledger: Ledger | None = None) -> tuple[Launch, ...]:
     """Take up to `count` Tasks off the queue, each with a new attempt in `pool`.
 
@@ -249,8 +255,7 @@ def claim(connection: Connection, pool: str, count: int, ledger: Ledger | None =
     """
     if count <= 0:
         return ()
-    connection.execute(_IN_ORDER)
-    left = [Contender(*row) for row in connection.execute(_CONTENDERS)]
+    left = contenders(connection)
     launches: list[Launch] = []
     while left and len(launches) < count:
         drawn = draw_networks(left, count - len(launches), _CHANCE, ledger)

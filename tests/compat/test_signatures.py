@@ -22,6 +22,7 @@ OURS = frozenset(
     {
         "close",
         "copy_network",
+        "explain_task",
         "extend_network",
         "get_network_ancestors",
         "get_network_estimates",
