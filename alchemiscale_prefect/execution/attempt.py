@@ -20,9 +20,10 @@ from alchemiscale_prefect.chemistry.base import (
 from alchemiscale_prefect.chemistry.versions import GUFE_VERSION
 from alchemiscale_prefect.domain.errors import AlchemiscaleError, AttemptVoid
 from alchemiscale_prefect.domain.keys import ScopedKey
-from alchemiscale_prefect.execution import checkpoints, disk
+from alchemiscale_prefect.execution import checkpoints, devices, disk
 from alchemiscale_prefect.execution.compute_client import ComputeClient
 from alchemiscale_prefect.execution.dag_run import DagRun, RunUnit
+from alchemiscale_prefect.execution.gpus import HostUnfit
 from alchemiscale_prefect.execution.lease import LeaseKeeper
 from alchemiscale_prefect.execution.under_way import Progress
 from alchemiscale_prefect.execution.walltime import CutShort, OutOfTime
@@ -141,13 +142,14 @@ class Attempt:
         return outcome
 
     def _run(self, begun: wire.Begun) -> Outcome:
-        try:
-            transformation = _decode(begun)
-            dag, workspace, tries = self._take_up(begun) or self._new_dag(begun, transformation)
-        except _Unstartable as error:
-            # the Task's own fault: no other worker would do better
-            return self._finish_without_result(begun, error)
-        pdr = self._run_units(dag, workspace, tries)
+        with devices.held(self._settings):
+            try:
+                transformation = _decode(begun)
+                dag, workspace, tries = self._take_up(begun) or self._new_dag(begun, transformation)
+            except _Unstartable as error:
+                # the Task's own fault: no other worker would do better
+                return self._finish_without_result(begun, error)
+            pdr = self._run_units(dag, workspace, tries)
         outcome = self._finish(begun, transformation, pdr)
         workspace.remove()
         return outcome
@@ -156,6 +158,8 @@ class Attempt:
         full = disk.cause(error)
         if full is not None:
             return f"no room left on {self._client.execution.host}: {full}"
+        if isinstance(error, HostUnfit):
+            return f"no GPU on {self._client.execution.host}: {error}"
         return f"{type(error).__name__}: {error}"
 
     # --- the ProtocolDAG ---------------------------------------------------------------------------------------------

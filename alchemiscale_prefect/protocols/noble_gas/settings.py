@@ -63,7 +63,7 @@ class NobleGasSettings(SettingsBaseModel):
     platform: str = Field(
         default="CPU",
         min_length=1,
-        description="OpenMM platform, or 'fastest'. On the CPU each window takes one thread.",
+        description="OpenMM platform, or 'fastest' of those that work. On the CPU each window takes one thread.",
     )
     seed: int | None = Field(
         default=None,

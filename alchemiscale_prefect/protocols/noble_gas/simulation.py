@@ -6,6 +6,7 @@ import openmm
 from alchemiscale_prefect.protocols.noble_gas.calculation import Dynamics
 from alchemiscale_prefect.protocols.noble_gas.liquid import Liquid
 from alchemiscale_prefect.protocols.noble_gas.potential import SOFT_CORE_ALPHA, FloatArray, Interaction
+from alchemiscale_prefect.protocols.platforms import choose
 
 _SOFT_CORE = "4*epsilon*coupling*(1/x^2 - 1/x); x = alpha*(1 - coupling) + (r/sigma)^6"
 _MINIMISER_TOLERANCE = 50.0  # kJ/mol/nm: enough to start from
@@ -38,7 +39,7 @@ class Simulation:
             raise ValueError(f"seed must be between 1 and 2^31 - 1, not {seed!r}")  # OpenMM takes 0 for a random one
         self._integrator = openmm.LangevinMiddleIntegrator(liquid.temperature, dynamics.friction, dynamics.timestep)
         self._integrator.setRandomNumberSeed(seed)
-        platform = _platform(dynamics.platform)
+        platform = choose(dynamics.platform)
         self._context = openmm.Context(
             build_system(liquid, interaction), self._integrator, platform, _platform_properties(platform)
         )
@@ -120,19 +121,6 @@ def _set_cutoff(force: openmm.NonbondedForce | openmm.CustomNonbondedForce, liqu
     force.setCutoffDistance(liquid.cutoff.distance)
     force.setUseSwitchingFunction(True)
     force.setSwitchingDistance(liquid.cutoff.switch)
-
-
-def _platform(name: str) -> openmm.Platform:
-    available = {
-        platform.getName(): platform
-        for platform in (openmm.Platform.getPlatform(i) for i in range(openmm.Platform.getNumPlatforms()))
-    }
-    if name == "fastest":
-        return max(available.values(), key=lambda platform: platform.getSpeed())
-    try:
-        return available[name]
-    except KeyError:
-        raise ValueError(f"OpenMM has no platform {name!r} here: choose one of {', '.join(available)}") from None
 
 
 def _platform_properties(platform: openmm.Platform) -> dict[str, str]:
