@@ -36,6 +36,7 @@ log = structlog.get_logger(__name__)
 ACTIVE = timedelta(minutes=15)
 MAXIMUM_NAME = 255
 MAXIMUM_REASON = 2000
+_LAST_YEAR = 9000
 
 _NOBODY = Verdict()
 
@@ -137,12 +138,12 @@ def ban(
     _check_name(host)
     if not reason.strip() or len(reason) > MAXIMUM_REASON or "\0" in reason:
         raise InvalidInput(f"`reason` must be a text of 1 to {MAXIMUM_REASON} characters", field="reason")
+    if until is not None and until.tzinfo is None:
+        raise InvalidInput("`until` must have a time zone", field="until")
     with database.transaction() as connection:
         health, now = hosts.lock(connection, host)
-        if until is not None and until.tzinfo is None:
-            raise InvalidInput("`until` must have a time zone", field="until")
-        if until is not None and until <= now:
-            raise InvalidInput("`until` must be later than now", field="until")
+        if until is not None and not (now < until and until.year <= _LAST_YEAR):
+            raise InvalidInput(f"`until` must be later than now, and not after the year {_LAST_YEAR}", field="until")
         banned = Health(
             HostState.banned, health.bans, now, until, principal.identifier, reason, counts_from=health.counts_from
         )
