@@ -214,6 +214,9 @@ class ComputeFields(BaseModel):
     min_free_mb: int = Field(
         500, ge=0, description="with less room in the shared or the scratch folder no ProtocolUnit starts"
     )
+    unit_scratch_mb: int = Field(
+        0, ge=0, description="a ProtocolUnit with more in its scratch directory fails; 0: no limit"
+    )
     checkpoint_files_mb: int = Field(
         1000, ge=0, description="what a ProtocolUnit leaves in its shared directory is sent to the API, up to so much"
     )

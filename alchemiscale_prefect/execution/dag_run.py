@@ -1,18 +1,19 @@
 """The units of a ProtocolDAG on their way, in one attempt."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from alchemiscale_prefect.chemistry import keyed_chains, protocol_dags
 from alchemiscale_prefect.chemistry.base import ProtocolDAG, ProtocolDAGResult, ProtocolUnitResult
 from alchemiscale_prefect.chemistry.protocol_dags import UnitNode
-from alchemiscale_prefect.execution import checkpoints
+from alchemiscale_prefect.execution import checkpoints, quota
 from alchemiscale_prefect.execution.compute_client import ComputeClient
 from alchemiscale_prefect.execution.schedule import Done, Schedule
 from alchemiscale_prefect.execution.under_way import Progress, UnderWay
 from alchemiscale_prefect.execution.units import UnitRun
 from alchemiscale_prefect.execution.walltime import CutShort, Walltime, known_end
-from alchemiscale_prefect.execution.workspace import Workspace
+from alchemiscale_prefect.execution.workspace import UnitDirectories, Workspace
 from alchemiscale_prefect.settings import ComputeSettings
 from alchemiscale_prefect.wire import compute as wire
 
@@ -117,10 +118,15 @@ class DagRun:
         self._workspace.remove_scratch()
 
     def _start(self, node: UnitNode, results: Mapping[str, ProtocolUnitResult], done: Done[ProtocolUnitResult]) -> None:
-        unit = UnitRun(
-            node, results, self._workspace, self._keep, self._settings.min_free_mb, around=self._under_way.unit
-        )
+        unit = UnitRun(node, results, self._workspace, self._keep, self._settings.min_free_mb, around=self._watched)
         self._run_unit(unit, done)
+
+    @contextmanager
+    def _watched(self, name: str, directories: UnitDirectories) -> Iterator[None]:
+        """While a unit executes."""
+        limit_mb = self._settings.unit_scratch_mb
+        with self._under_way.unit(name, directories), quota.limited(directories.scratch, limit_mb):
+            yield
 
     def _keep(self, result: ProtocolUnitResult, directory: Path) -> None:
         """Store the result of a try, and what it left in its shared directory."""

@@ -30,7 +30,7 @@ def freeze() -> tuple[psutil.Process, ...]:
     """
     frozen: dict[int, psutil.Process] = {}
     for _ in range(_MOST_ROUNDS):
-        new = [process for process in _own() if process.pid not in frozen]
+        new = [process for process in own() if process.pid not in frozen]
         if not new:
             break
         for process in new:
@@ -60,7 +60,8 @@ def end(exit_code: int, last_word: Callable[[], None] = lambda: None) -> NoRetur
         os._exit(exit_code)
 
 
-def _own() -> Iterator[psutil.Process]:
+def own() -> Iterator[psutil.Process]:
+    """The processes that this one started, and those that these did."""
     this = psutil.Process()
     descendants = this.children(recursive=True)
     yield from descendants

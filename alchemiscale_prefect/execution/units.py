@@ -10,11 +10,22 @@ from alchemiscale_prefect.chemistry.base import ProtocolUnitResult
 from alchemiscale_prefect.chemistry.protocol_dags import UnitNode
 from alchemiscale_prefect.execution.capture import captured
 from alchemiscale_prefect.execution.disk import DiskFull, check_room, tells_of_full_disk
+from alchemiscale_prefect.execution.quota import ScratchQuotaExceeded
 from alchemiscale_prefect.execution.workspace import UnitDirectories, Workspace
 
 
 class UnitFailed(Exception):
-    """A try of a ProtocolUnit failed; its ProtocolUnitFailure is stored."""
+    """A try of a ProtocolUnit failed; its ProtocolUnitFailure is stored.
+
+    Parameters
+    ----------
+    again
+        Whether another try may do better.
+    """
+
+    def __init__(self, reason: str, *, again: bool = True) -> None:
+        super().__init__(reason)
+        self.again = again
 
 
 class UnitRun:
@@ -74,7 +85,7 @@ class UnitRun:
         check_room((self._workspace.shared, self._workspace.scratch), self._min_free_mb)
         directories = self._workspace.unit(self._node.key, next(self._tries))
         try:
-            with self._around(self.name, directories), captured(directories.stdout, directories.stderr):
+            with captured(directories.stdout, directories.stderr), self._around(self.name, directories):
                 result = protocol_dags.execute_unit(
                     self._node,
                     self._finished,
@@ -93,7 +104,7 @@ class UnitRun:
             directories.remove_shared()
             raise DiskFull(f"{self.name}: {failure.exception}")
         self._keep(result, directories.shared)
-        raise UnitFailed(failure.exception)
+        raise UnitFailed(failure.exception, again=not failure.exception.startswith(ScratchQuotaExceeded.__name__))
 
     @staticmethod
     def is_failure_of_unit(error: BaseException) -> bool:

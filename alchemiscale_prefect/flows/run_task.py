@@ -124,11 +124,11 @@ def _submit(settings: ComputeSettings, unit: Any, done: Any) -> None:
 
 
 def _unit_failed(_task: Any, _task_run: Any, state: State[Any]) -> bool:
-    """Whether a try is worth another: the unit itself failed. Hours of computing again do not help a result that could
-    not be stored, nor an attempt that is void."""
+    """Whether a try is worth another: the unit itself failed, and not by what it will do again. Hours of computing
+    again do not help a result that could not be stored, nor an attempt that is void."""
     from alchemiscale_prefect.execution.units import UnitFailed
 
-    return isinstance(state.data, UnitFailed)
+    return isinstance(state.data, UnitFailed) and state.data.again
 
 
 def _stop_now(give_back: Callable[[], None], abandon: Callable[[], None]) -> NoReturn:

@@ -153,7 +153,7 @@ class Units:
             try:
                 done(unit.attempt())
             except UnitFailed as failed:
-                if left:
+                if left and failed.again:
                     continue
                 done(failed)
             except Exception as error:  # noqa: BLE001  as Prefect's future does

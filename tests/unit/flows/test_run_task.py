@@ -13,6 +13,7 @@ from alchemiscale_prefect.sdk.errors import AlchemiscaleClientError
     ("error", "again"),
     [
         (UnitFailed("NaN"), True),
+        (UnitFailed("ScratchQuotaExceeded('12 MB')", again=False), False),
         (AttemptVoid("superseded"), False),
         (AlchemiscaleClientError("too large", status_code=413), False),
         (OSError("disk full"), False),
