@@ -7,24 +7,15 @@ number of Tasks of each.
 
 import math
 from collections.abc import Mapping
-from enum import StrEnum
 
 from alchemiscale_prefect.domain.errors import InvalidInput
 from alchemiscale_prefect.domain.strategies import StrategyTaskScaling
+from alchemiscale_prefect.domain.strategies import StrategyWeighting as StrategyWeighting
 
 Weight = float | None
 
 _ROUNDING = 1e-9
 """What is this near below a whole number is taken for it: 0.29 x 100 is 28.999999999999996 to a computer."""
-
-
-class StrategyWeighting(StrEnum):
-    """What a Strategy's weights are divided by before they become numbers of Tasks."""
-
-    relative = "relative"
-    """By the largest: it becomes 1, and its Transformation gets as many Tasks as any may have."""
-    share = "share"
-    """By their sum, as alchemiscale does: on a network of many Transformations each is near zero and gets one Task."""
 
 
 def normalized(

@@ -44,6 +44,15 @@ class StrategyTaskScaling(StrEnum):
     exponential = "exponential"
 
 
+class StrategyWeighting(StrEnum):
+    """What a Strategy's weights are divided by before they become numbers of Tasks."""
+
+    relative = "relative"
+    """By the largest: it becomes 1, and its Transformation gets as many Tasks as any may have."""
+    share = "share"
+    """By their sum, as alchemiscale does: on a network of many Transformations each is near zero and gets one Task."""
+
+
 @dataclass(frozen=True, slots=True)
 class StrategyState:
     """What a network's Strategy is set to, and how far it has come.
@@ -62,6 +71,8 @@ class StrategyState:
         How many Tasks of one Transformation it may have actioned at a time.
     task_scaling
         How a Transformation's weight becomes a number of Tasks.
+    weighting
+        What its weights are divided by before.
     exception
         Class and message of what the last iteration failed with, if it did.
     traceback
@@ -81,6 +92,7 @@ class StrategyState:
     last_iteration_result_count: int = 0
     max_tasks_per_transformation: int = DEFAULT_MAX_TASKS
     task_scaling: StrategyTaskScaling = StrategyTaskScaling.exponential
+    weighting: StrategyWeighting = StrategyWeighting.relative
     exception: tuple[str, str] | None = None
     traceback: str | None = None
 
@@ -115,6 +127,7 @@ _ENUMERATIONS: Mapping[str, type[StrEnum]] = {
     "mode": StrategyMode,
     "status": StrategyStatus,
     "task_scaling": StrategyTaskScaling,
+    "weighting": StrategyWeighting,
 }
 _LEAST = {"iterations": 0, "sleep_interval": 1, "last_iteration_result_count": 0, "max_tasks_per_transformation": 1}
 

@@ -10,18 +10,20 @@ from alchemiscale_prefect.domain.strategies import StrategyState, StrategyStatus
 _SET = text(
     """
     insert into strategy (network_id, strategy_id, mode, status, iterations, sleep_interval, last_iteration,
-                          last_iteration_result_count, max_tasks_per_transformation, task_scaling, exception, traceback,
-                          creator)
+                          last_iteration_result_count, max_tasks_per_transformation, task_scaling, weighting,
+                          exception, traceback, creator)
     values (:network, :strategy, :mode, :status, :iterations, :sleep_interval, :last_iteration,
-            :last_iteration_result_count, :max_tasks_per_transformation, :task_scaling, :exception, :traceback,
-            :creator)
+            :last_iteration_result_count, :max_tasks_per_transformation, :task_scaling, :weighting,
+            :exception, :traceback, :creator)
     on conflict (network_id) do update set
         strategy_id = excluded.strategy_id, mode = excluded.mode, status = excluded.status,
         iterations = excluded.iterations, sleep_interval = excluded.sleep_interval,
         last_iteration = excluded.last_iteration,
         last_iteration_result_count = excluded.last_iteration_result_count,
         max_tasks_per_transformation = excluded.max_tasks_per_transformation, task_scaling = excluded.task_scaling,
-        exception = excluded.exception, traceback = excluded.traceback, creator = excluded.creator, created_at = now()
+        weighting = excluded.weighting, requested_at = null,
+        exception = excluded.exception, traceback = excluded.traceback, creator = excluded.creator,
+        created_at = clock_timestamp()
     """
 ).bindparams(bindparam("exception", type_=JSONB(none_as_null=True)))
 
@@ -35,6 +37,7 @@ def set_strategy(connection: Connection, network_id: int, strategy_id: int, stat
         "creator": creator,
     }
     connection.execute(_SET, parameters)
+    connection.execute(text("delete from strategy_proposal where network_id = :id"), {"id": network_id})
 
 
 def remove(connection: Connection, network_id: int) -> bool:
@@ -56,9 +59,12 @@ def state_of(connection: Connection, network_id: int) -> StrategyState | None:
 
 
 def wake(connection: Connection, network_id: int) -> bool:
-    """Set a network's Strategy awake, its last failure forgotten; False if it has none."""
+    """Set a network's Strategy awake and have it performed soon, its last failure forgotten; False if it has none."""
     done = connection.execute(
-        text("update strategy set status = :awake, exception = null, traceback = null where network_id = :id"),
+        text(
+            "update strategy set status = :awake, exception = null, traceback = null, requested_at = clock_timestamp() "
+            "where network_id = :id"
+        ),
         {"awake": StrategyStatus.awake.value, "id": network_id},
     )
     return bool(done.rowcount)

@@ -16,7 +16,7 @@ from alchemiscale_prefect.store.tables.restarts import restart_count, restart_pa
 from alchemiscale_prefect.store.tables.results import result
 from alchemiscale_prefect.store.tables.scopes import scope
 from alchemiscale_prefect.store.tables.status_counts import task_count
-from alchemiscale_prefect.store.tables.strategies import strategy
+from alchemiscale_prefect.store.tables.strategies import strategy, strategy_proposal
 from alchemiscale_prefect.store.tables.tasks import action, task, task_history
 
 __all__ = [
@@ -39,6 +39,7 @@ __all__ = [
     "result",
     "scope",
     "strategy",
+    "strategy_proposal",
     "task",
     "task_count",
     "task_history",

@@ -1,4 +1,4 @@
-"""The Strategy of a network, and how far it has come."""
+"""The Strategy of a network, how far it has come, and what it proposed last."""
 
 from sqlalchemy import (
     CheckConstraint,
@@ -18,6 +18,7 @@ from alchemiscale_prefect.domain.strategies import (
     StrategyMode,
     StrategyStatus,
     StrategyTaskScaling,
+    StrategyWeighting,
 )
 from alchemiscale_prefect.store.tables.base import created_at, metadata, one_of
 
@@ -34,13 +35,29 @@ strategy = Table(
     Column("last_iteration_result_count", Integer, nullable=False, server_default=text("0")),
     Column("max_tasks_per_transformation", Integer, nullable=False, server_default=text(str(DEFAULT_MAX_TASKS))),
     Column("task_scaling", Text, nullable=False, server_default=StrategyTaskScaling.exponential.value),
+    Column("weighting", Text, nullable=False, server_default=StrategyWeighting.relative.value),
     Column("exception", JSONB, nullable=True, comment="[class, message] of the last iteration, if it failed"),
     Column("traceback", Text, nullable=True),
+    Column(
+        "requested_at",
+        DateTime(timezone=True),
+        nullable=True,
+        comment="when it was asked for before its time; none: it was not, or has been performed since",
+    ),
     Column("creator", Text, nullable=False),
     created_at(),
     one_of("mode", StrategyMode),
     one_of("status", StrategyStatus),
     one_of("task_scaling", StrategyTaskScaling),
+    one_of("weighting", StrategyWeighting),
     CheckConstraint("sleep_interval > 0", name="sleep_interval"),
     CheckConstraint("max_tasks_per_transformation > 0", name="max_tasks_per_transformation"),
+)
+
+# apart from the state, which is read often and small
+strategy_proposal = Table(
+    "strategy_proposal",
+    metadata,
+    Column("network_id", ForeignKey("strategy.network_id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
+    Column("proposal", JSONB, nullable=False, comment="of the last iteration; wire.strategies"),
 )

@@ -45,6 +45,7 @@ insert into result (key, scope_id, transformation_id, task_id, attempt, ok, prot
 insert into restart_pattern (id, network_id, pattern, max_retries) overriding system value values ({n}6, {n}1, 'x', 3);
 insert into restart_count (network_id, task_id, pattern_id) values ({n}1, {n}5, {n}6);
 insert into strategy (network_id, strategy_id, creator) values ({n}1, {n}4, 'u');
+insert into strategy_proposal (network_id, proposal) values ({n}1, '{{}}');
 """
 
 

@@ -36,7 +36,7 @@ states = st.builds(
 )
 
 
-def test_the_defaults_are_alchemiscale_s() -> None:
+def test_the_defaults_are_alchemiscale_s_but_for_the_weighting() -> None:
     assert StrategyState().to_dict() == {
         "mode": "partial",
         "status": "awake",
@@ -46,6 +46,7 @@ def test_the_defaults_are_alchemiscale_s() -> None:
         "last_iteration_result_count": 0,
         "max_tasks_per_transformation": 3,
         "task_scaling": "exponential",
+        "weighting": "relative",
         "exception": None,
         "traceback": None,
     }
