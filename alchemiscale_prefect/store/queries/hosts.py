@@ -17,8 +17,8 @@ from alchemiscale_prefect.store import queue
 # how long a judgement is good while nothing new fails on the host
 _JUDGED_FOR = timedelta(seconds=30)
 # attempts that are looked at, at most: those that failed on hosts that are banned or tried, and of all others
-_MOST_FAILED = 2_000
-_MOST_RECENT = 5_000
+_MOST_FAILED = 1_000
+_MOST_RECENT = 3_000
 
 # nearly always all that is asked: three look-ups in indexes. The statement knows no row-level security, hence the scope
 _ASKING = text(
@@ -70,8 +70,9 @@ _RECENT = text(
     f"""
     (select {_RAN} and a.failure is not null and a.host = any(:hosts) and a.ended_at > :since
      order by a.ended_at desc limit :most_failed)
-    union
-    (select {_RAN} and (a.state = 'complete' or a.failure is not null) and a.ended_at > :since
+    union all
+    (select {_RAN} and a.ended_at > :since
+       and (a.state = 'complete' or (a.failure is not null and a.host <> all(:hosts)))
      order by a.ended_at desc limit :most_recent)
     union all
     (select {_RAN} and a.state = 'running' order by a.started_at limit :most_recent)

@@ -1,6 +1,10 @@
 """What the compute flow tells Prefect; the flow itself runs in the acceptance tests."""
 
+import logging
+import time
+
 import pytest
+from prefect.exceptions import TerminationSignal
 from prefect.states import Failed
 
 from alchemiscale_prefect.domain.errors import AttemptVoid
@@ -22,3 +26,18 @@ from alchemiscale_prefect.sdk.errors import AlchemiscaleClientError
 def test_only_a_unit_that_failed_itself_is_tried_again(error: Exception, again: bool) -> None:
     """Prefect asks with the exception as the state's data; a unit whose result was not stored may have taken hours."""
     assert run_task._unit_failed(None, None, Failed(data=error)) is again
+
+
+@pytest.mark.parametrize("told_to_stop", [False, True])
+def test_a_run_that_its_host_is_refused_keeps_its_place_until_told_to_stop(told_to_stop, monkeypatch):
+    slept = []
+
+    def sleep(seconds):
+        slept.append(seconds)
+        if told_to_stop:
+            raise TerminationSignal(signal=15)
+
+    monkeypatch.setattr(time, "sleep", sleep)
+    monkeypatch.setattr(run_task, "get_run_logger", lambda: logging.getLogger(__name__))
+    run_task._keep_place(300)
+    assert slept == [300]
