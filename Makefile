@@ -39,7 +39,7 @@ up: $(INSTALLED)  ## the local stack in the foreground; Ctrl-C stops all of it
 
 test: $(INSTALLED)  ## the whole test suite, with a real Postgres, Prefect server and worker
 	@bash tests/install_postgres.sh
-	@$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(LONGEST_FIRST)
+	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(LONGEST_FIRST)
 
 soak: $(INSTALLED)  ## fifty clients while the API is stopped and killed, and many random histories; ten minutes
 	@ALCHEMISCALE_TEST_SOAK_SECONDS=60 ALCHEMISCALE_TEST_HISTORIES=200 $(BIN)/python -m pytest -s --timeout 1800 \

@@ -1,7 +1,26 @@
 """What every test has."""
 
+from typing import Any
+
+import pytest
 from hypothesis import HealthCheck, settings
 
 # a busy machine is no failure
 settings.register_profile("tests", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
 settings.load_profile("tests")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """With ``--dist loadfile``, the files that share a stack go to one process, which starts it once."""
+    from xdist.scheduler import LoadFileScheduling
+
+    if config.getoption("dist") != "loadfile":
+        return None
+
+    class ByStack(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file: str = super()._split_scope(nodeid)
+            return "tests/acceptance" if file.startswith("tests/acceptance/") else file
+
+    return ByStack(config, log)
