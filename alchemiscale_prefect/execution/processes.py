@@ -48,15 +48,17 @@ def end(exit_code: int, last_word: Callable[[], None] = lambda: None) -> NoRetur
     last_word
         Called when none of them computes any more.
     """
-    frozen = freeze()
+    frozen: tuple[psutil.Process, ...] = ()
     try:
+        frozen = freeze()
         last_word()
     finally:
         for process in frozen:
             with suppress(psutil.Error):  # it has ended
                 process.kill()
-        sys.stdout.flush()
-        sys.stderr.flush()
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(OSError, ValueError):  # whoever read it, a worker that was killed say, is gone
+                stream.flush()
         os._exit(exit_code)
 
 

@@ -73,3 +73,21 @@ def test_nothing_that_a_unit_started_lives_on(tmp_path: Path, how: str, code: in
 def test_nothing_computes_while_the_attempt_is_given_back(tmp_path: Path) -> None:
     _end(tmp_path, "processes.end(0, tell)")
     assert set((tmp_path / "states").read_text().split()) == {psutil.STATUS_STOPPED}
+
+
+def test_a_process_ends_also_when_nobody_reads_what_it_prints() -> None:
+    """A worker that was killed: what it had started writes into a pipe without an end."""
+    script = """if True:
+        import sys
+        from alchemiscale_prefect.execution import processes
+        sys.stdin.read()
+        sys.stdout = open(1, "w", buffering=1000, closefd=False)
+        sys.stdout.write("not read by anybody")
+        processes.end(7)
+    """
+    with subprocess.Popen([sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdin is not None
+        process.stdout.close()
+        process.stdin.close()
+        assert process.wait(timeout=60) == 7
