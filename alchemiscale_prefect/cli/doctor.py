@@ -116,7 +116,7 @@ def _compute() -> Iterable[Check]:
         return [checks.skipped("compute settings", f"no {_COMPUTE}… is set: no worker")]
 
     def look() -> Iterator[Check]:
-        from alchemiscale_prefect.execution.checks import check_folders
+        from alchemiscale_prefect.execution.checks import check_folders, check_gpus
         from alchemiscale_prefect.sdk.checks import check_api
         from alchemiscale_prefect.sdk.profile import Profile
         from alchemiscale_prefect.settings import ComputeSettings, read
@@ -128,6 +128,7 @@ def _compute() -> Iterable[Check]:
         yield from check_api(profile, token_path=paths.COMPUTE_TOKEN, whose="compute ")
         yield from check_folders(settings)
 
+        yield check_gpus(settings)
     return _guarded("compute settings", look)
 
 

@@ -1,11 +1,14 @@
-"""Whether flow runs can keep their files on this machine."""
+"""Whether flow runs can keep their files on this machine, and what GPUs they have."""
 
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
 
 from alchemiscale_prefect.domain import checks
 from alchemiscale_prefect.domain.checks import Check
+from alchemiscale_prefect.execution import devices, gpus
+from alchemiscale_prefect.execution.gpus import HostUnfit
 from alchemiscale_prefect.settings import ComputeSettings
 
 GIB = 1024**3
@@ -28,3 +31,20 @@ def check_folders(settings: ComputeSettings) -> Iterator[Check]:
             yield checks.warning(name, f"{folder}: {free / GIB:.1f} GiB free", "make room: trajectories are large")
         else:
             yield checks.ok(name, f"{folder}: {free / GIB:.0f} GiB free")
+
+
+def check_gpus(settings: ComputeSettings) -> Check:
+    """Look for GPUs, and compute on one if flow runs are promised one; no share is taken, nothing is started."""
+    name = "GPU"
+    try:
+        found = gpus.find(settings.gpus)
+        if settings.require_gpu:
+            alone = settings.model_copy(update={"runs_per_gpu": None, "gpu_wait_seconds": 0.0, "mps": "off"})
+            with devices.held(alone, dict(os.environ)):
+                pass
+    except HostUnfit as error:
+        return checks.failed(name, str(error), "mend the driver, or take the host out of the pool; see nvidia-smi")
+    if not found.gpus:
+        return checks.skipped(name, f"none: {found.why_none}")
+    shared = "" if settings.runs_per_gpu is None else f", for {settings.runs_per_gpu} flow runs each"
+    return checks.ok(name, f"{len(found.gpus)}{shared}")

@@ -74,7 +74,7 @@ def test_a_machine_where_all_is_well(whole: dict[str, str], monkeypatch: pytest.
         "shared folder",
         "scratch folder",
     }
-    assert set(found) - expected_ok == {"database password", "Prefect API"}
+    assert set(found) - expected_ok == {"database password", "Prefect API", "GPU", "hosts"}
     text_of_it = CommandLine(whole).text("doctor")
     assert len(text_of_it.splitlines()) >= len(found)
     assert KEY not in text_of_it + ended.out
@@ -108,6 +108,7 @@ BROKEN = (
     ({"ALCHEMISCALE_COMPUTE_KEY": "another key"}, "compute credentials", WORKER),
     ({"ALCHEMISCALE_COMPUTE_N_RETRIES": "many"}, "compute settings", "ALCHEMISCALE_COMPUTE_N_RETRIES"),
     ({"ALCHEMISCALE_COMPUTE_SHARED_BASEDIR": "/proc/none"}, "shared folder", "/proc/none"),
+    ({"ALCHEMISCALE_COMPUTE_REQUIRE_GPU": "true", "ALCHEMISCALE_COMPUTE_GPUS": "none"}, "GPU", "no GPU"),
 )
 
 

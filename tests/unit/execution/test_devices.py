@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from alchemiscale_prefect.execution import devices
+from alchemiscale_prefect.execution.checks import check_gpus
 from alchemiscale_prefect.execution.gpus import HostUnfit
 from alchemiscale_prefect.settings import ComputeSettings
 from tests.unit.execution.api import Api, Units
@@ -193,6 +194,17 @@ def test_openmm_computes_on_the_gpu_that_was_tried(
     with devices.held(changed(settings, require_gpu=True)):
         assert os.environ["OPENMM_DEFAULT_PLATFORM"] == "CUDA"
     assert "OPENMM_DEFAULT_PLATFORM" not in os.environ
+
+
+def test_doctor_says_what_there_is(host: GpuHost, settings: ComputeSettings) -> None:
+    assert check_gpus(settings).detail == "2"
+    assert check_gpus(changed(settings, runs_per_gpu=3)).detail == "2, for 3 flow runs each"
+    with ExitStack() as stack:
+        taken(changed(settings, runs_per_gpu=1, gpus_per_run=2), stack)
+        assert check_gpus(changed(settings, require_gpu=True)).status == "ok", "what is taken is no fault of the host"
+    host.list()
+    assert (check_gpus(settings).status, check_gpus(settings).detail) == ("failed", "no GPU: nvidia-smi lists none")
+    assert check_gpus(changed(settings, require_gpu=False)).status == "skipped"
 
 
 # --- MPS -------------------------------------------------------------------------------------------------------------
