@@ -126,10 +126,12 @@ def begin(
 def heartbeat(database: Database, principal: Principal, run: Run, body: wire.Heartbeat, lease: timedelta) -> None:
     """Renew the lease; `AttemptVoid` if it is no longer the run's, which then must stop."""
     principal.require(run.task.scope, Permission.write)
+    units = (body.units_done, body.units_total, body.fraction)
     with database.transaction() as connection:
-        units = (body.units_done, body.units_total, body.fraction)
         if attempts.renew(connection, run.task, run.n, run.owner, lease, *units):
             return
+    # a transaction of its own: an attempt that changed while it was to be renewed stays locked, and the Task comes first
+    with database.transaction() as connection:
         _hold_late(connection, run, (AttemptState.running,))
         attempts.renew(connection, run.task, run.n, run.owner, lease, *units)
 
