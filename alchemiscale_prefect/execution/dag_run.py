@@ -40,6 +40,11 @@ class DagRun:
         Told of progress, in the thread of `run`.
     dag, workspace, earlier
         The ProtocolDAG, where its units write, and results of an earlier attempt.
+
+    Attributes
+    ----------
+    progress
+        How far it is; other threads may read it.
     """
 
     def __init__(
@@ -67,11 +72,8 @@ class DagRun:
         self._walltime = Walltime(known_end(settings), settings.walltime_margin_seconds, settings.unit_seconds)
         self._ticks = 0
         self._reported = Progress()
-
-    @property
-    def progress(self) -> Progress:
-        """How far it is; safe to ask from other threads."""
-        return self._under_way.progress(self._done, len(self._nodes))
+        # as of the last tick; for the heartbeats, which must not wait for a file system
+        self.progress = Progress(self._done, len(self._nodes))
 
     def run(self) -> ProtocolDAGResult:
         """Run what is not finished.
@@ -151,16 +153,20 @@ class DagRun:
 
     def _finished(self, done: int) -> None:
         self._done = done
+        self._look()
         self._tell(self.progress)
 
     def _tick(self) -> None:
         if self._walltime.is_over():
             raise self._cut_short()
+        self._look()
         self._ticks += 1
-        if self._ticks % _REPORT_EVERY == 0:
-            progress = self.progress
-            if abs((progress.fraction or 0.0) - (self._reported.fraction or 0.0)) >= _REPORT_STEP:
-                self._tell(progress)
+        more = (self.progress.fraction or 0.0) - (self._reported.fraction or 0.0)
+        if self._ticks % _REPORT_EVERY == 0 and abs(more) >= _REPORT_STEP:
+            self._tell(self.progress)
+
+    def _look(self) -> None:
+        self.progress = self._under_way.progress(self._done, len(self._nodes))
 
     def _tell(self, progress: Progress) -> None:
         self._reported = progress

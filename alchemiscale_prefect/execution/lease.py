@@ -24,7 +24,7 @@ SAFETY_FRACTION = 0.15
 
 
 def end_process(grace_seconds: float) -> None:
-    """Ask this process to stop, and end it without ceremony if it has not after `grace_seconds`."""
+    """Ask this process to stop, and end it and what it started without ceremony if it has not after `grace_seconds`."""
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(grace_seconds)
     processes.end(EXIT_CODE)
