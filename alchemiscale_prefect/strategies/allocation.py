@@ -18,7 +18,8 @@ import numpy as np
 from alchemiscale_prefect.strategies.likelihood import FloatArray, IntArray, components, node_covariance
 
 _ROUNDS = 32
-"""At most so many times are all gains computed; of a larger plan several edges are taken at a time."""
+_AT_A_TIME = 16
+"""On large networks one edge in so many, at most, is taken at a time, so that all gains are computed about 32 times."""
 
 _UNKNOWN = 1e-4
 """So many results is an edge taken to have that has none, lest a network that its results do not connect yet have no
@@ -102,10 +103,11 @@ class _Component:
 
     def gains(self, wanted: FloatArray) -> FloatArray:
         """By how much one more result of each edge reduces the sum of the variances that are `wanted` (1 or 0)."""
-        moved = self.covariance[:, self.ends] - self.covariance[:, self.starts]
-        if self.pairs is not None:
-            moved = moved[self.pairs[:, 0]] - moved[self.pairs[:, 1]]
-        return np.asarray(wanted @ moved**2 / (self.variances + self._between(self.starts, self.ends)))
+        # by rows, which lie together in memory; the covariance is symmetric
+        moved = self.covariance if self.pairs is None else self._apart()
+        moved = moved[self.ends] - moved[self.starts]
+        np.square(moved, out=moved)
+        return np.asarray(moved @ wanted / (self.variances + self._between(self.starts, self.ends)))
 
     def add(self, edges: IntArray) -> None:
         """One more result of each of some edges, by their place in the component."""
@@ -115,9 +117,15 @@ class _Component:
             self._invert()
             return
         # Woodbury: few columns change the inverse by little
-        columns = self.covariance[:, self.ends[edges]] - self.covariance[:, self.starts[edges]]
-        middle = columns[self.ends[edges]] - columns[self.starts[edges]] + np.diag(self.variances[edges])
-        self.covariance = self.covariance - columns @ np.linalg.solve(middle, columns.T)
+        rows = self.covariance[self.ends[edges]] - self.covariance[self.starts[edges]]
+        middle = rows[:, self.ends[edges]] - rows[:, self.starts[edges]] + np.diag(self.variances[edges])
+        self.covariance -= rows.T @ np.linalg.solve(middle, rows)
+
+    def _apart(self) -> FloatArray:
+        """Covariances of each node with each pair's difference."""
+        pairs = self.pairs
+        assert pairs is not None
+        return np.asarray(self.covariance[:, pairs[:, 0]] - self.covariance[:, pairs[:, 1]])
 
     def _between(self, ones: IntArray, others: IntArray) -> FloatArray:
         """Variances of differences of nodes."""
@@ -162,7 +170,7 @@ class Allocation:
 
         It ends before if everything is known as well as it is to be, or every edge has as many results as it may.
         """
-        at_a_time = -(-n_results // _ROUNDS)
+        at_a_time = max(1, min(-(-n_results // _ROUNDS), len(self.planned) // _AT_A_TIME))
         while n_results > 0 and not self.is_done:
             gains = self._gains()
             order = np.argsort(-gains, kind="stable")[: min(at_a_time, n_results)]

@@ -77,8 +77,8 @@ class StackedStrategy(Strategy):
         schedule  w_i of the one with the largest v_i of those that are not finished; of equal ones the first
 
     Weights have no unit. ``None`` if all that vote on the Transformation say ``None``; otherwise a ``None`` counts as 0
-    in the sum, and not at all in the product. A Strategy whose vote is 0 now does not vote, unless that is so of all: then
-    confidences are left aside. One without a weight for a Transformation does not vote on it.
+    in the sum, and not at all in the product. A Strategy whose vote is 0 now does not vote, unless that is so of all:
+    then confidences are left aside. One without a weight for a Transformation does not vote on it.
 
     Parameters
     ----------

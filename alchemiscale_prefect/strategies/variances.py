@@ -18,9 +18,10 @@ def result_variances(summaries: Sequence[ResultSummary], prior_variance: float, 
 
     with Q_e the sum of squared deviations of its n_e results from their mean (a scaled inverse chi-squared prior, and
     the posterior's scale). p_e is the square of the uncertainty u_e that its results state, times what that is wrong by
-    in this network: (w + sum Q_e / u_e^2) / (w + sum (n_e - 1)). Without a stated uncertainty it is the scatter within
-    the network's Transformations, (w p + sum Q_e) / (w + sum (n_e - 1)); without results the mean of those that have
-    some, with p as w more.
+    in this network: (w + sum Q_e / u_e^2) / (w + sum (n_e - 1)). Without a stated uncertainty it is what is typical of
+    the network: the geometric mean of the variances Q_e / (n_e - 1), each corrected for what the logarithm of so few
+    results is too low by, with p as w more; a few that scatter far more than others do not make all seem to. Without
+    results s_e^2 is the mean of those that have some, with p as w more.
 
     Parameters
     ----------
@@ -37,9 +38,17 @@ def result_variances(summaries: Sequence[ResultSummary], prior_variance: float, 
     stated = np.array([summary.stated_variance or 0.0 for summary in summaries])
     says = known & (stated > 0)
     wrong_by = (prior_weight + (squares[says] / stated[says]).sum()) / (prior_weight + freedom[says].sum())
-    scatter = (prior_weight * prior_variance + squares.sum()) / (prior_weight + freedom.sum())
-    prior = np.where(says, wrong_by * stated, scatter)
+    prior = np.where(says, wrong_by * stated, _typical(squares, freedom, prior_variance, prior_weight))
     variances = (prior_weight * prior + squares) / (prior_weight + freedom)
     mean = (prior_weight * prior_variance + variances[known].sum()) / (prior_weight + known.sum())
     found: FloatArray = np.where(known, variances, mean)
     return found
+
+
+def _typical(squares: FloatArray, freedom: FloatArray, prior_variance: float, prior_weight: float) -> float:
+    """The geometric mean of sample variances; of k degrees of freedom the logarithm is low by about 1 / k."""
+    repeated = freedom > 0
+    least = 1e-6 * prior_variance  # repeats that agree to the last digit have no logarithm
+    logarithms = np.log(np.maximum(squares[repeated] / freedom[repeated], least)) + 1 / freedom[repeated]
+    total = prior_weight * np.log(prior_variance) + logarithms.sum()
+    return float(np.exp(total / (prior_weight + repeated.sum())))

@@ -1,0 +1,175 @@
+"""Where the next results reduce the variance of the network the most."""
+
+import numpy as np
+import pytest
+
+from alchemiscale_prefect.chemistry.base import unit
+from alchemiscale_prefect.domain.errors import InvalidInput
+from alchemiscale_prefect.domain.result_summaries import ResultSummary
+from alchemiscale_prefect.strategies import UncertaintyStrategy
+from alchemiscale_prefect.strategies.allocation import Allocation, Measurements
+from alchemiscale_prefect.strategies.uncertainty import UncertaintyStrategySettings
+from alchemiscale_prefect.strategies.variances import result_variances
+from tests.unit.strategies.networks import named, network, repeats, results
+
+KCAL = unit.kilocalorie_per_mole
+
+
+def strategy(**settings: object) -> UncertaintyStrategy:
+    return UncertaintyStrategy(UncertaintyStrategySettings(**settings))
+
+
+def measurements(random: np.random.Generator, **changed: object) -> Measurements:
+    """Five nodes, a chain and three chords, two of them parallel; some results."""
+    starts, ends = np.array([0, 1, 2, 3, 0, 1, 1]), np.array([1, 2, 3, 4, 2, 4, 4])
+    given = {
+        "n_nodes": 5,
+        "starts": starts,
+        "ends": ends,
+        "variances": random.uniform(0.2, 4.0, 7),
+        "counts": random.integers(1, 5, 7).astype(float),
+        "costs": np.ones(7),
+        "limits": np.full(7, np.inf),
+        "target": 0.0,
+    }
+    return Measurements(**{**given, **changed})
+
+
+def total(given: Measurements, more: np.ndarray) -> float:
+    """The variance of all nodes, or pairs, by the pseudoinverse."""
+    incidence = np.zeros((len(given.starts), given.n_nodes))
+    rows = np.arange(len(given.starts))
+    incidence[rows, given.ends] += 1
+    incidence[rows, given.starts] -= 1
+    precisions = (given.counts + more) / given.variances
+    covariance = np.linalg.pinv(incidence.T @ (precisions[:, None] * incidence), hermitian=True)
+    if given.pairs is None:
+        return float(np.trace(covariance))
+    ones, others = given.pairs.T
+    return float((covariance[ones, ones] + covariance[others, others] - 2 * covariance[ones, others]).sum())
+
+
+@pytest.mark.parametrize("pairs", [None, np.array([[0, 4], [3, 2]])])
+@pytest.mark.parametrize("seed", range(3))
+def test_each_result_is_planned_where_trying_all_shows_the_largest_gain(seed: int, pairs: np.ndarray | None) -> None:
+    given = measurements(np.random.default_rng(seed), pairs=pairs)
+    costs = np.random.default_rng(seed).uniform(1, 3, 7)
+    for priced in (np.ones(7), costs):
+        allocation = Allocation(Measurements(**{**vars(given), "costs": priced}))
+        more = np.zeros(7)
+        for _ in range(12):
+            gains = [
+                (total(given, more) - total(given, more + one)) / cost
+                for one, cost in zip(np.eye(7), priced, strict=True)
+            ]
+            more[int(np.argmax(gains))] += 1
+            allocation.plan(1)
+            assert allocation.planned.tolist() == more.tolist()
+
+
+def test_many_results_come_to_the_a_optimal_allocation() -> None:
+    given = measurements(np.random.default_rng(7), counts=np.full(7, 1e-9))
+    allocation = Allocation(given)
+    allocation.plan(1000)
+    optimal = np.ones(7)
+    for _ in range(100):  # the fixed point of n ~ n sqrt(-d tr C / d n) is the continuous optimum
+        step = [total(given, optimal) - total(given, optimal + 1e-6 * one) for one in np.eye(7)]
+        optimal *= np.sqrt(np.maximum(step, 0))
+        optimal *= 1000 / optimal.sum()
+    assert total(given, allocation.planned) < 1.001 * total(given, optimal)
+    assert total(given, allocation.planned) < 0.9 * total(given, np.full(7, 1000 / 7))
+
+
+def test_a_network_is_connected_first_with_its_most_certain_transformations() -> None:
+    given = measurements(np.random.default_rng(0), counts=np.zeros(7), variances=np.array([1.0, 9, 1, 1, 4, 2, 3]))
+    allocation = Allocation(given)
+    allocation.plan(4)
+    assert allocation.planned.max() == 1
+    assert total(given, allocation.planned) < 100  # no node is left open
+    assert not allocation.is_done
+
+
+def test_it_ends_when_everything_is_known_well_enough_and_not_before() -> None:
+    net = network("ab", "bc", "ca", "xy", "yy", "x")
+    exact = {name: repeats(*[0.0, 0.4] * 4, error=0.2) for name in ("ab", "bc", "ca", "xy")}
+    done = {**exact, "yy": 1, "x": 1}
+    chosen = strategy(target_error=0.1 * KCAL)
+    assert set(named(net, chosen.propose(net, results(net, done)).weights).values()) == {None}
+    assert chosen.propose(net, results(net, done)).max_tasks is None
+    # one more component that is not known, and what leads from a node to itself gets its one result
+    weights = named(net, chosen.propose(net, results(net, {**exact, "xy": 0, "x": 1})).weights)
+    assert weights["xy"] >= 1
+    assert {name: weight for name, weight in weights.items() if name != "xy"} == {
+        "ab": 0.0,
+        "bc": 0.0,
+        "ca": 0.0,
+        "x": None,
+        "yy": 1.0,
+    }
+
+
+def test_the_plan_is_the_limit_of_tasks() -> None:
+    net = network("ab", "bc", "ca")
+    proposal = strategy(target_error=1e-3 * KCAL, tasks_ahead=7).propose(net, results(net, {"ab": 2, "bc": 2, "ca": 2}))
+    assert sum(weight or 0 for weight in proposal.weights.values()) == 7
+    assert proposal.max_tasks == 13
+
+
+def test_the_noisier_transformation_gets_more_and_a_full_one_none() -> None:
+    net = network("ab", "bc")
+    given = {"ab": repeats(0.0, 0.1, 0.2, error=0.1), "bc": repeats(0.0, 8.0, 4.0, error=4.0)}
+    weights = named(net, strategy(tasks_ahead=9, target_error=0.01 * KCAL).propose(net, results(net, given)).weights)
+    assert weights["bc"] > 5 > weights["ab"]
+    capped = strategy(max_runs=3, target_error=0.01 * KCAL)
+    assert set(named(net, capped.propose(net, results(net, given)).weights).values()) == {None}
+
+
+def test_time_is_saved_where_that_is_asked_for() -> None:
+    net = network("ab", "ab", "bc")
+    slow, quick = repeats(*[0.0, 1.0] * 2, seconds=9000.0), repeats(*[0.0, 1.0] * 2, seconds=60.0)
+    given = results(net, {"ab": slow, "ab1": quick, "bc": quick})
+    by_time = named(net, strategy(cost="gpu_time", target_error=0.01 * KCAL, tasks_ahead=1).propose(net, given).weights)
+    assert by_time["ab"] == 0.0
+    assert sum(weight or 0 for weight in by_time.values()) == 1.0
+
+
+def test_only_chosen_pairs_matter() -> None:
+    net = network("ab", "bc", "cd", "xy")
+    chosen = strategy(pairs=[("a", "b")], min_runs=0, tasks_ahead=3)
+    weights = named(net, chosen.propose(net, {}).weights)
+    assert weights == {"ab": 3.0, "bc": 0.0, "cd": 0.0, "xy": 0.0}
+    known = results(net, {"ab": repeats(0.0, 0.1, 0.0, error=0.1)})
+    assert set(named(net, chosen.propose(net, known).weights).values()) == {None}
+
+
+@pytest.mark.parametrize(("pair", "message"), [(("a", "nobody"), "nobody"), (("a", "x"), "no Transformations lead")])
+def test_pairs_that_cannot_be_known_are_refused(pair: tuple[str, str], message: str) -> None:
+    with pytest.raises(InvalidInput, match=message):
+        strategy(pairs=[pair]).propose(network("ab", "xy"), {})
+
+
+def test_variances_are_taken_from_scatter_with_a_prior() -> None:
+    nothing, one = ResultSummary(), repeats(0.0, error=2.0)
+    assert result_variances([nothing], 9.0, 2.0).tolist() == [9.0]
+    assert result_variances([one], 9.0, 2.0).tolist() == [4.0]
+    # two that agree by chance do not count as exact, and a few that scatter widely do not make all seem to
+    agreeing, typical, wild = (
+        repeats(1.0, 1.0, error=None),
+        repeats(0.0, 1.0, 2.0, error=None),
+        repeats(0, 90, error=None),
+    )
+    found = result_variances([agreeing, *[typical] * 20, wild], 9.0, 2.0)
+    assert 0.3 < found[0] < found[1] < 2.0
+    assert found[-1] > 1000
+    # many say what they are
+    many = repeats(*[0.0, 2.0] * 500, error=None)
+    assert result_variances([many], 100.0, 2.0)[0] == pytest.approx(1.0, rel=0.06)
+
+
+def test_stated_uncertainties_are_corrected_by_what_they_are_wrong_by() -> None:
+    # they say 0.1 and scatter by 1
+    random = np.random.default_rng(3)
+    honest = [repeats(*random.normal(0.0, 1.0, 20), error=0.1) for _ in range(20)]
+    found = result_variances([*honest, repeats(0.0, error=0.1), ResultSummary()], 25.0, 2.0)
+    assert found[-2] == pytest.approx(1.0, rel=0.3)
+    assert found[-1] == pytest.approx(1.0 + 2 * 25 / 23, rel=0.3)
