@@ -20,7 +20,13 @@ if TYPE_CHECKING:
     from alchemiscale_prefect.sdk.errors import AlchemiscaleClientError, AlchemiscaleConnectionError
     from alchemiscale_prefect.sdk.results import ResultFormat
     from alchemiscale_prefect.wire.explanations import TaskExplanation
-    from alchemiscale_prefect.wire.history import TaskAttempt, TaskDetails, TaskTracebacks, TaskUnitTraceback
+    from alchemiscale_prefect.wire.history import (
+        TaskAttempt,
+        TaskDetails,
+        TaskStatusChange,
+        TaskTracebacks,
+        TaskUnitTraceback,
+    )
     from alchemiscale_prefect.wire.tasks import SetTasks
 
 __all__ = [
@@ -40,6 +46,7 @@ __all__ = [
     "TaskAttempt",
     "TaskDetails",
     "TaskExplanation",
+    "TaskStatusChange",
     "TaskStatusEnum",
     "TaskTracebacks",
     "TaskUnitTraceback",
@@ -63,6 +70,7 @@ _HOMES = {
     "TaskDetails": ("wire.history", "TaskDetails"),
     "TaskExplanation": ("wire.explanations", "TaskExplanation"),
     "TaskStatusEnum": ("domain.tasks", "TaskStatus"),
+    "TaskStatusChange": ("wire.history", "TaskStatusChange"),
     "TaskTracebacks": ("wire.history", "TaskTracebacks"),
     "TaskUnitTraceback": ("wire.history", "TaskUnitTraceback"),
 }

@@ -22,7 +22,7 @@ from alchemiscale_prefect.domain.tasks import MAX_PRIORITY, TaskStatus
 
 if TYPE_CHECKING:
     from alchemiscale_prefect.sdk.client import AlchemiscaleClient
-    from alchemiscale_prefect.wire.history import TaskAttempt, TaskDetails, TaskTracebacks
+    from alchemiscale_prefect.wire.history import TaskAttempt, TaskDetails, TaskStatusChange, TaskTracebacks
 
 app = typer.Typer(no_args_is_help=True)
 app.command("why")(task_why.command)
@@ -37,7 +37,7 @@ Status = Annotated[
     typer.Option("--status", "-s", metavar="STATUS", help="Only those waiting, running, error, …"),
 ]
 Task = Annotated[str, typer.Argument(metavar="TASK", help="ScopedKey of a Task.", show_default=False)]
-Limit = Annotated[int | None, typer.Option(min=1, help="Of at most so many attempts, the latest first.")]
+Limit = Annotated[int | None, typer.Option(min=1, help="Of at most so many, the latest first.")]
 
 
 @app.command()
@@ -158,11 +158,18 @@ def show_status(tasks: Tasks = None, network: OfNetwork = None, status: Status =
 
 @app.command()
 def history(task: Task, limit: Limit = None, as_json: Json = False) -> None:
-    """The attempts of a Task: when, where, how far, and how each ended."""
+    """The attempts of a Task: when, where, how far, how each ended; and each change of its status, and why."""
     key = task_key(task)
     with connected() as client:
         attempts = client.get_task_history(key, limit=limit)
-    answer({"task": key, "attempts": attempts}, as_json, lambda: _show_history(attempts))
+        changes = client.get_task_status_history(key, limit=limit)
+
+    def text() -> None:
+        _show_history(attempts)
+        line("")
+        _show_changes(changes)
+
+    answer({"task": key, "attempts": attempts, "status_changes": changes}, as_json, text)
 
 
 @app.command()
@@ -261,7 +268,7 @@ def _units(attempt: "TaskAttempt | None") -> str | None:
 
 def _show_details(found: "Sequence[TaskDetails]") -> None:
     table(
-        ("task", "status", "priority", "attempts", "units", "since", "reason"),
+        ("task", "status", "priority", "attempts", "units", "since", "not before", "reason"),
         [
             (
                 item.task,
@@ -270,6 +277,7 @@ def _show_details(found: "Sequence[TaskDetails]") -> None:
                 item.num_claims,
                 _units(item.current_claim or item.most_recent_attempt),
                 item.datetime_status_changed,
+                item.not_before,
                 item.reason,
             )
             for item in found
@@ -297,6 +305,26 @@ def _show_history(attempts: "Sequence[TaskAttempt]") -> None:
             for attempt in attempts
         ],
         empty="no attempts yet",
+    )
+
+
+def _show_changes(changes: "Sequence[TaskStatusChange]") -> None:
+    table(
+        ("changed", "from", "to", "cause", "who", "attempt", "host", "why"),
+        [
+            (
+                change.datetime_changed,
+                change.from_status.value,
+                change.to_status.value,
+                change.cause,
+                change.who,
+                change.attempt,
+                change.hostname,
+                change.why,
+            )
+            for change in changes
+        ],
+        empty="its status never changed",
     )
 
 

@@ -7,7 +7,7 @@ from alchemiscale_prefect.domain.scopes import Scope
 from alchemiscale_prefect.sdk.area import Area
 from alchemiscale_prefect.sdk.arguments import as_scope, as_scoped_key, as_scoped_keys
 from alchemiscale_prefect.wire import paths
-from alchemiscale_prefect.wire.history import TaskAttempt, TaskDetails, TaskTracebacks
+from alchemiscale_prefect.wire.history import TaskAttempt, TaskDetails, TaskStatusChange, TaskTracebacks
 
 BATCH_SIZE = 1000
 
@@ -53,6 +53,29 @@ class History(Area):
         """
         path = paths.fill(paths.TASK_HISTORY, task=as_scoped_key(task, "task"))
         return [TaskAttempt.model_validate(attempt) for attempt in self._get(path, {"limit": limit})]
+
+    def get_task_status_history(self, task: ScopedKey | str, limit: int | None = None) -> list[TaskStatusChange]:
+        """The changes of a Task's status: when, from what to what, what brought it about, who asked for it, and why.
+
+        Parameters
+        ----------
+        task
+            Its ScopedKey.
+        limit
+            At most so many. Default: all.
+
+        Returns
+        -------
+        list of TaskStatusChange
+            The most recent first; empty for a Task that waits since it was created.
+
+        Raises
+        ------
+        AlchemiscaleClientError
+            There is no such Task.
+        """
+        path = paths.fill(paths.TASK_STATUS_HISTORY, task=as_scoped_key(task, "task"))
+        return [TaskStatusChange.model_validate(change) for change in self._get(path, {"limit": limit})]
 
     def get_task_tracebacks(self, task: ScopedKey | str, limit: int | None = None) -> list[TaskTracebacks]:
         """Why the attempts of a Task failed, without fetching its failures.

@@ -11,9 +11,16 @@ from alchemiscale_prefect.domain.scopes import Scope
 from alchemiscale_prefect.domain.tasks import TaskStatus
 from alchemiscale_prefect.services.tasks import accessible
 from alchemiscale_prefect.store.database import Connection, Database
-from alchemiscale_prefect.store.queries import history, scopes, tasks
+from alchemiscale_prefect.store.queries import history, scopes, tasks, transitions
 from alchemiscale_prefect.store.queries.history import AttemptRow, DetailsRow, TracebacksRow
-from alchemiscale_prefect.wire.history import TaskAttempt, TaskDetails, TaskTracebacks, TaskUnitTraceback
+from alchemiscale_prefect.store.queries.transitions import TransitionRow
+from alchemiscale_prefect.wire.history import (
+    TaskAttempt,
+    TaskDetails,
+    TaskStatusChange,
+    TaskTracebacks,
+    TaskUnitTraceback,
+)
 
 # every attempt that ended since is looked at
 MAX_HOURS = 24.0 * 31
@@ -51,6 +58,16 @@ def get_attempts(database: Database, principal: Principal, task: ScopedKey, limi
     with database.transaction() as connection:
         rows = history.attempts(connection, _require_task(connection, task), limit)
     return [_attempt(row, task.scope) for row in rows]
+
+
+def get_status_changes(
+    database: Database, principal: Principal, task: ScopedKey, limit: int | None
+) -> list[TaskStatusChange]:
+    """The changes of a Task's status, the most recent first; `NotFound` if it is not there."""
+    principal.require(task.scope)
+    with database.transaction() as connection:
+        rows = transitions.of_task(connection, _require_task(connection, task), limit)
+    return [_change(row) for row in rows]
 
 
 def get_tracebacks(
@@ -104,6 +121,7 @@ def _details(key: ScopedKey, row: DetailsRow, live: AttemptRow | None, ended: At
         creator=row.creator,
         datetime_created=row.created_at,
         extends=None if row.extends is None else ScopedKey.of(row.extends, key.scope),
+        not_before=row.not_before,
         num_claims=row.attempts,
         current_claim=None if live is None else _attempt(live, key.scope),
         most_recent_attempt=None if ended is None else _attempt(ended, key.scope),
@@ -125,6 +143,19 @@ def _attempt(row: AttemptRow, scope: Scope) -> TaskAttempt:
         fraction=row.fraction,
         protocoldagresultref=None if row.result is None else ScopedKey.of(row.result, scope),
         reason=row.reason,
+    )
+
+
+def _change(row: TransitionRow) -> TaskStatusChange:
+    return TaskStatusChange(
+        datetime_changed=row.changed_at,
+        from_status=TaskStatus(row.from_status),
+        to_status=TaskStatus(row.to_status),
+        cause=row.cause,
+        who=row.who,
+        why=row.why,
+        attempt=row.attempt,
+        hostname=row.host,
     )
 
 

@@ -72,6 +72,40 @@ class TaskAttempt(_Answer):
         return self.pool
 
 
+class TaskStatusChange(_Answer):
+    """One change of a Task's status.
+
+    Attributes
+    ----------
+    datetime_changed
+        When.
+    from_status, to_status
+        What it was before, and what it became.
+    cause
+        What brought it about: ``user`` set it; ``begin``: a flow run began the Task; ``outcome``: it came to its end;
+        ``loss``: the worker vanished or gave the Task back; ``regain``: a run that was taken for lost was heard of
+        again; ``stop``: nobody wanted it any more, or its flow run was cancelled in Prefect; ``restart``: a restart
+        pattern found its error.
+    who
+        The identity that asked for it; ``None`` where the server did it by itself.
+    why
+        The reason, where one was given or is not plain.
+    attempt
+        The number of the attempt that it concerns, or else of the last one before; ``None`` if there was none.
+    hostname
+        The machine that this attempt ran on; ``None`` if it never began.
+    """
+
+    datetime_changed: datetime
+    from_status: TaskStatus
+    to_status: TaskStatus
+    cause: str
+    who: str | None
+    why: str | None
+    attempt: int | None
+    hostname: str | None
+
+
 class TaskDetails(_Answer):
     """A Task as it stands.
 
@@ -79,6 +113,8 @@ class TaskDetails(_Answer):
     ----------
     datetime_status_changed
         When it got its status.
+    not_before
+        After a loss a Task rests: it runs no sooner. ``None`` if it does not rest.
     reason
         Why it has it, where that is not plain: what a user gave for ``invalid`` or ``deleted``, or what went wrong.
     num_claims
@@ -99,6 +135,7 @@ class TaskDetails(_Answer):
     creator: str | None
     datetime_created: datetime
     extends: ScopedKeyText | None
+    not_before: datetime | None = None
     num_claims: int
     current_claim: TaskAttempt | None
     most_recent_attempt: TaskAttempt | None

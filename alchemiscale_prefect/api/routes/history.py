@@ -1,4 +1,4 @@
-"""What became of Tasks: details, attempts, tracebacks, progress, and what a scope has used. Ours, all of them."""
+"""What became of Tasks: details, attempts, statuses, tracebacks, progress; what a scope has used. All of it is ours."""
 
 from typing import Annotated
 
@@ -10,7 +10,7 @@ from alchemiscale_prefect.api.dependencies import CurrentSystem, Task
 from alchemiscale_prefect.domain.scopes import Scope
 from alchemiscale_prefect.services import history
 from alchemiscale_prefect.wire import paths
-from alchemiscale_prefect.wire.history import TaskAttempt, TaskDetails, TaskTracebacks
+from alchemiscale_prefect.wire.history import TaskAttempt, TaskDetails, TaskStatusChange, TaskTracebacks
 from alchemiscale_prefect.wire.tasks import Tasks
 
 router = APIRouter(tags=["history"])
@@ -41,6 +41,14 @@ def get_task_history(
 ) -> list[TaskAttempt]:
     """The attempts of a Task."""
     return history.get_attempts(database, principal, task, limit)
+
+
+@router.get(paths.TASK_STATUS_HISTORY)
+def get_task_status_history(
+    database: UserDatabase, principal: UserPrincipal, task: Task, limit: Limit = None
+) -> list[TaskStatusChange]:
+    """The changes of a Task's status."""
+    return history.get_status_changes(database, principal, task, limit)
 
 
 @router.get(paths.TASK_TRACEBACKS)

@@ -23,7 +23,7 @@ _ATTEMPT = """
 _DETAILS = text(
     """
     select t.id, t.status, t.status_changed_at, t.reason, t.priority, t.creator, t.created_at, t.attempts,
-           parent.key as extends
+           parent.key as extends, case when t.status = 'waiting' and t.not_before > now() then t.not_before end
     from task t left join task parent on parent.id = t.extends_id where t.id = any(:tasks)
     """
 )
@@ -96,7 +96,10 @@ class AttemptRow:
 
 @dataclass(frozen=True, slots=True)
 class DetailsRow:
-    """A Task as it stands; `attempts` is how many there were, `extends` the key of the Task it extends."""
+    """A Task as it stands.
+
+    `attempts` is how many there were, `extends` the key of the Task it extends, `not_before` when its rest ends.
+    """
 
     id: int
     status: str
@@ -107,6 +110,7 @@ class DetailsRow:
     created_at: datetime
     attempts: int
     extends: str | None
+    not_before: datetime | None
 
 
 @dataclass(frozen=True, slots=True)

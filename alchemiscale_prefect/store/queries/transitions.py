@@ -43,6 +43,8 @@ class TransitionRow:
     ----------
     attempt
         The attempt it concerns, or else the last one before it; ``None`` if there was none.
+    host
+        Where that attempt ran; ``None`` if it never began.
     """
 
     changed_at: datetime
@@ -52,6 +54,7 @@ class TransitionRow:
     who: str | None
     why: str | None
     attempt: int | None
+    host: str | None
 
 
 def move(
@@ -100,8 +103,9 @@ def of_task(connection: Connection, task_id: int, limit: int | None = None) -> S
     """The changes of a Task's status, the most recent first."""
     rows = connection.execute(
         text(
-            "select changed_at, from_status, to_status, cause, who, why, attempt from task_history "
-            "where task_id = :task order by id desc limit :limit"
+            "select h.changed_at, h.from_status, h.to_status, h.cause, h.who, h.why, h.attempt, a.host "
+            "from task_history h left join attempt a on a.task_id = h.task_id and a.n = h.attempt "
+            "where h.task_id = :task order by h.id desc limit :limit"
         ),
         {"task": task_id, "limit": limit},
     )

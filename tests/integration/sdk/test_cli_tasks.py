@@ -76,7 +76,12 @@ def test_a_failed_task_is_looked_into_and_tried_again(
     network, task = failing
     (attempt,) = cli.json("task", "history", task)["attempts"]
     assert (attempt["n"], attempt["outcome"], attempt["hostname"]) == (1, "error", "here")
-    assert "error" in cli.text("task", "history", task)
+    changes = cli.json("task", "history", task)["status_changes"]
+    assert [(change["to_status"], change["cause"]) for change in changes] == [
+        ("error", "outcome"),
+        ("running", "begin"),
+    ]
+    assert "outcome" in cli.text("task", "history", task)
     (failure,) = cli.json("task", "traceback", task, "--limit", 1)["tracebacks"]
     (unit,) = failure["tracebacks"]
     assert "Traceback" in unit["traceback"]
@@ -94,7 +99,7 @@ def test_a_failed_task_is_looked_into_and_tried_again(
 
 def test_a_task_without_attempts_says_so(cli: CommandLine, transformation_key: ScopedKey) -> None:
     (task,) = cli.text("task", "create", transformation_key).split()
-    assert cli.text("task", "history", task) == "no attempts yet\n"
+    assert cli.text("task", "history", task) == "no attempts yet\n\nits status never changed\n"
     assert cli.text("task", "traceback", task) == "no failed attempts\n"
 
 

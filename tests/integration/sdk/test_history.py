@@ -1,8 +1,10 @@
 """What became of Tasks, over HTTP: executed ones, failed ones, and ones that somebody took out."""
 
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
+from sqlalchemy import text
 
 from alchemiscale_prefect import (
     AlchemiscaleClient,
@@ -11,12 +13,14 @@ from alchemiscale_prefect import (
     ScopedKey,
     TaskAttempt,
     TaskDetails,
+    TaskStatusChange,
     TaskTracebacks,
 )
+from alchemiscale_prefect.bootstrap import System
 from alchemiscale_prefect.chemistry.base import AlchemicalNetwork
 from alchemiscale_prefect.domain.errors import InvalidInput
 from tests import protocols
-from tests.integration.sdk.conftest import FOREIGN, SCOPES
+from tests.integration.sdk.conftest import FOREIGN, SCOPES, USER, WORKER
 
 
 @pytest.fixture
@@ -83,7 +87,7 @@ def test_a_task_that_failed(client: AlchemiscaleClient, failing: ScopedKey, work
 
 def test_what_is_asked_wrongly(client: AlchemiscaleClient, network_key: ScopedKey) -> None:
     missing = ScopedKey.of("Task-none", network_key.scope)
-    for ask in (client.get_task_history, client.get_task_tracebacks):
+    for ask in (client.get_task_history, client.get_task_status_history, client.get_task_tracebacks):
         with pytest.raises(AlchemiscaleClientError, match="'No such object in database'"):
             ask(missing)
         with pytest.raises(AlchemiscaleClientError, match=r"Status Code 422 .*limit"):
@@ -93,6 +97,40 @@ def test_what_is_asked_wrongly(client: AlchemiscaleClient, network_key: ScopedKe
     with pytest.raises(AlchemiscaleClientError, match="`hours` must be more than 0"):
         client.get_scope_compute_share(None, hours=0)
     assert client.get_tasks_details([]) == client.get_tasks_progress([]) == []
+
+
+def test_every_change_of_a_status_is_told(
+    client: AlchemiscaleClient, network_key: ScopedKey, transformation_key: ScopedKey, work: Callable[[], int]
+) -> None:
+    done, other = client.create_tasks(transformation_key, count=2)
+    assert client.get_task_status_history(done) == []
+    client.action_tasks([done], network_key)
+    assert work() == 1
+    client.set_tasks_status([done], "invalid", reason="wrong ligand")
+    changes = client.get_task_status_history(str(done))
+    assert all(isinstance(change, TaskStatusChange) for change in changes)
+    told = [(c.from_status, c.to_status, c.cause, c.who, c.why, c.attempt, c.hostname) for c in changes]
+    assert told == [
+        ("complete", "invalid", "user", USER, "wrong ligand", 1, "here"),
+        ("running", "complete", "outcome", WORKER, None, 1, "here"),
+        ("waiting", "running", "begin", WORKER, None, 1, "here"),
+    ]
+    assert changes == sorted(changes, key=lambda change: change.datetime_changed, reverse=True)
+    assert client.get_task_status_history(done, limit=2) == changes[:2]
+    assert client.get_task_status_history(other) == []
+
+
+def test_a_task_that_rests_says_until_when(
+    client: AlchemiscaleClient, transformation_key: ScopedKey, system: System
+) -> None:
+    resting, rested = client.create_tasks(transformation_key, count=2)
+    until = system.database.now() + timedelta(minutes=5)
+    with system.database.transaction() as connection:
+        for task, when in ((resting, until), (rested, until - timedelta(hours=1))):
+            connection.execute(
+                text("update task set not_before = :when where key = :key"), {"when": when, "key": task.gufe_key}
+            )
+    assert [one and one.not_before for one in client.get_tasks_details([resting, rested])] == [until, None]
 
 
 def test_the_reason_of_who_took_a_task_out_is_shown(client: AlchemiscaleClient, transformation_key: ScopedKey) -> None:
