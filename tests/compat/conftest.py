@@ -8,7 +8,7 @@ import pytest
 
 from alchemiscale_prefect.chemistry import base
 from tests import protocols
-from tests.integration.conftest import postgres, template_database
+from tests.integration.conftest import postgres, server, template_database
 from tests.integration.sdk.conftest import (
     KEY,
     SCOPES,
@@ -33,6 +33,7 @@ __all__ = [
     "preloaded",
     "preloaded_databases",
     "scope",
+    "server",
     "system",
     "template_database",
     "work",

@@ -13,9 +13,15 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.engine import make_url
 
+from alchemiscale_prefect.api.app import create_app
+from alchemiscale_prefect.bootstrap import System
+from alchemiscale_prefect.settings import ApiSettings
 from alchemiscale_prefect.store import schema
 from alchemiscale_prefect.store.database import Database
 from alchemiscale_prefect.store.embedded import EmbeddedPostgres
+from alchemiscale_prefect.store.objects.local import LocalObjectStore
+from tests.api_server import SECRET
+from tests.api_server import Server as ApiServer
 from tests.integration.databases import Databases, Server
 
 SERVER = "ALCHEMISCALE_TEST_DATABASE_URL"
@@ -72,6 +78,15 @@ def database(database_url: str) -> Iterator[Database]:
     database = Database(database_url)
     yield database
     database.close()
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
+    """A running API, whose system each test replaces by its own."""
+    settings = ApiSettings(jwt_secret=SECRET)
+    nowhere = System(Database("postgresql://nowhere"), LocalObjectStore(tmp_path_factory.mktemp("objects")), settings)
+    with ApiServer(create_app(nowhere)) as running:
+        yield running
 
 
 @pytest.fixture

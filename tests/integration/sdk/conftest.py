@@ -15,7 +15,7 @@ from sqlalchemy import text
 from sqlalchemy.engine import make_url
 
 from alchemiscale_prefect import AlchemiscaleClient, Scope, ScopedKey
-from alchemiscale_prefect.api.app import create_app
+from alchemiscale_prefect.api import auth
 from alchemiscale_prefect.bootstrap import System
 from alchemiscale_prefect.chemistry import keyed_chains
 from alchemiscale_prefect.chemistry.base import (
@@ -132,9 +132,9 @@ def system(preloaded_databases: Databases, tmp_path: Path) -> Iterator[System]:
 
 
 @pytest.fixture
-def api_url(system: System) -> Iterator[str]:
-    with Server(create_app(system)) as server:
-        yield server.url
+def api_url(server: Server, system: System) -> str:
+    auth.install(server.app, system)
+    return server.url
 
 
 @pytest.fixture(autouse=True)

@@ -10,7 +10,6 @@ from pwdlib.hashers.argon2 import Argon2Hasher
 from sqlalchemy import text
 
 from alchemiscale_prefect.api import auth
-from alchemiscale_prefect.api.app import create_app
 from alchemiscale_prefect.bootstrap import System
 from alchemiscale_prefect.domain.access import Grant, IdentityKind, Principal
 from alchemiscale_prefect.domain.keys import ScopedKey
@@ -36,15 +35,6 @@ def api_settings() -> ApiSettings:
 @pytest.fixture
 def system(database: Database, tmp_path, api_settings: ApiSettings) -> System:
     return System(database, LocalObjectStore(tmp_path / "objects"), api_settings)
-
-
-@pytest.fixture(scope="session")
-def server(tmp_path_factory) -> Iterator[Server]:
-    """A running server, whose system each test replaces by its own."""
-    settings = ApiSettings(jwt_secret=SECRET)
-    nowhere = System(Database("postgresql://nowhere"), LocalObjectStore(tmp_path_factory.mktemp("objects")), settings)
-    with Server(create_app(nowhere)) as running:
-        yield running
 
 
 @pytest.fixture
