@@ -74,7 +74,7 @@ def test_a_machine_where_all_is_well(whole: dict[str, str], monkeypatch: pytest.
         "shared folder",
         "scratch folder",
     }
-    assert set(found) - expected_ok == {"database password", "Prefect API", "GPU", "hosts"}
+    assert set(found) - expected_ok == {"database password", "Prefect API", "GPU", "hosts", "fair share"}
     text_of_it = CommandLine(whole).text("doctor")
     assert len(text_of_it.splitlines()) >= len(found)
     assert KEY not in text_of_it + ended.out
