@@ -21,6 +21,7 @@ from alchemiscale_prefect.sdk.networks import Networks
 from alchemiscale_prefect.sdk.restarts import Restarts
 from alchemiscale_prefect.sdk.retries import RetryPolicy
 from alchemiscale_prefect.sdk.scopes import Scopes
+from alchemiscale_prefect.sdk.simulations import Simulations
 from alchemiscale_prefect.sdk.status import Status
 from alchemiscale_prefect.sdk.strategies import Strategies
 from alchemiscale_prefect.sdk.tasks import Tasks
@@ -40,6 +41,7 @@ class AlchemiscaleClient(
     NetworksDetails,
     Restarts,
     Strategies,
+    Simulations,
     Transformations,
     ChemicalSystems,
     Tasks,

@@ -10,6 +10,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -140,6 +141,12 @@ class Simulation:
             (n, self.strategy.mean_error(n) / KJ_PER_KCAL, self.uniform.mean_error(n) / KJ_PER_KCAL)
             for n in dict.fromkeys((0, *self.strategy.iterations))
         ]
+
+    def save_plot(self, path: Path | str, title: str = "") -> None:
+        """Draw the error against the Tasks, beside uniform allocation: see `simulation_plot.save_plot`."""
+        from alchemiscale_prefect.strategies.simulation_plot import save_plot
+
+        save_plot({"Strategy": self}, Path(path), title)
 
 
 def simulate(

@@ -42,6 +42,7 @@ OURS = frozenset(
         "merge_scopes",
         "revoke_scope",
         "set_tasks",
+        "simulate_network_strategy",
         "watch",
     }
 )

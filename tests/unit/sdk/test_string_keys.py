@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from alchemiscale_prefect import AlchemiscaleClient, AlchemiscaleClientError, ScopedKey
+from tests.strategies import EvenSettings, EvenStrategy
 from tests.unit.sdk.conftest import Answer, ScriptedServer
 from tests.unit.sdk.names import EDGE, NETWORK, SCOPE, SYSTEM, A, B
 
@@ -62,6 +63,8 @@ def arguments(name: str, as_text: bool) -> dict[str, Any]:
     if name == "create_transformations_tasks":
         keys["extends"] = [A, B]
     rest = {p.name: OTHERS[p.name] for p in parameters if p.default is p.empty and p.name not in KEYS}
+    if name == "simulate_network_strategy":
+        rest["strategy"] = EvenStrategy(EvenSettings())
     return {**rest, **({key: text(value) for key, value in keys.items()} if as_text else keys)}
 
 
