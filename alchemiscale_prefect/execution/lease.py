@@ -110,5 +110,7 @@ class LeaseKeeper:
             if self.lost or self._stopped.is_set():
                 return
             self.lost = True
-        log.error("stopping: %s", reason)
-        self._on_lost(max(self._left(), 0.0))
+        try:
+            log.error("stopping: %s", reason)
+        finally:  # rich leaves with SystemExit where nobody reads what it prints
+            self._on_lost(max(self._left(), 0.0))

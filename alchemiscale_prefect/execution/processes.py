@@ -5,7 +5,9 @@ still.
 """
 
 import os
+import select
 import sys
+import threading
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -21,6 +23,30 @@ _MOST_ROUNDS = 10  # one that forks while it is looked at is met in the next rou
 def mark() -> None:
     """From here on, whatever this process starts is known as its own."""
     os.environ[MARK] = f"{os.getpid()}-{uuid.uuid4().hex}"
+
+
+def outlive_reader() -> None:
+    """Let this process write into the void when whoever reads what it prints is gone: a worker that was killed.
+
+    Otherwise the next line, of whatever thread, would be its end: Prefect's console is rich's, which leaves with
+    `SystemExit` then.
+    """
+    threading.Thread(target=_watch_readers, name="outlive-reader", daemon=True).start()
+
+
+def _watch_readers() -> None:
+    poller = select.poll()
+    watched = {1, 2}
+    for descriptor in watched:
+        poller.register(descriptor, 0)  # its end is told without being asked for
+    while watched:
+        for descriptor, _ in poller.poll():
+            poller.unregister(descriptor)
+            watched.discard(descriptor)
+            void = os.open(os.devnull, os.O_WRONLY)
+            if void != descriptor:  # it is, where the descriptor was closed
+                os.dup2(void, descriptor)
+                os.close(void)
 
 
 def freeze() -> tuple[psutil.Process, ...]:

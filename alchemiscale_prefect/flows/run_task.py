@@ -62,6 +62,7 @@ def run_task(task: str, attempt: int) -> State[Any]:
     from alchemiscale_prefect.execution.attempt import Attempt
 
     processes.mark()
+    processes.outlive_reader()
     settings = load_compute_settings()
     client = _client(settings, task, attempt)
     report = PrefectReport(task)

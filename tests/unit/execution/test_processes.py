@@ -91,3 +91,28 @@ def test_a_process_ends_also_when_nobody_reads_what_it_prints() -> None:
         process.stdout.close()
         process.stdin.close()
         assert process.wait(timeout=60) == 7
+
+
+def test_a_process_lives_on_when_nobody_reads_what_it_prints() -> None:
+    script = """if True:
+        import logging, os, sys, time
+        from alchemiscale_prefect.execution import processes
+        from prefect.logging.configuration import setup_logging
+        setup_logging()
+        processes.outlive_reader()
+        sys.stdin.read()
+        null = os.stat(os.devnull)
+        while not all(os.path.samestat(os.fstat(descriptor), null) for descriptor in (1, 2)):
+            time.sleep(0.01)
+        for _ in range(3):
+            print("not read", flush=True)
+            logging.getLogger("prefect.flow_runs").error("by anybody")
+        os._exit(7)
+    """
+    command = [sys.executable, "-c", script]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe) as process:
+        for end in (process.stdout, process.stderr, process.stdin):
+            assert end is not None
+            end.close()
+        assert process.wait(timeout=60) == 7
