@@ -7,6 +7,7 @@ Prefect is not known here. The flow hands in how a unit is run (`RunUnit`, as a 
 import logging
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -132,6 +133,8 @@ class Attempt:
             except (AttemptVoid, CutShort):
                 raise
             except OutOfTime as error:
+                with suppress(AlchemiscaleError, OSError):
+                    self._heartbeat()  # what is finished is told before the attempt is over
                 self._client.release(str(error)[:REASON_LENGTH], "stopped")
                 raise
             except Exception as error:

@@ -140,6 +140,7 @@ def test_an_attempt_stops_between_units_and_the_next_one_goes_on(
     assert reason.startswith("its time on the host was nearly over: ")
     assert re.search(r"sample \d takes about 2000 s", reason)
     assert api.causes == ["stopped"]
+    assert api.heartbeats[-1][:2] == (1, 5)
     assert not list(settings.scratch_basedir.iterdir())
 
     # one of the samples is tried; by that one the others are short
