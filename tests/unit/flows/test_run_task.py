@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections.abc import Callable
 
 import pytest
 from prefect.exceptions import TerminationSignal
@@ -41,3 +42,24 @@ def test_a_run_that_its_host_is_refused_keeps_its_place_until_told_to_stop(told_
     monkeypatch.setattr(run_task, "get_run_logger", lambda: logging.getLogger(__name__))
     run_task._keep_place(300)
     assert slept == [300]
+
+
+@pytest.mark.parametrize("error", [None, AlchemiscaleClientError("no answer"), ConnectionError("no route")])
+def test_an_attempt_is_given_back_and_left_when_nothing_of_it_computes(
+    monkeypatch: pytest.MonkeyPatch, error: Exception | None
+) -> None:
+    did: list[str] = []
+
+    def end(code: int, last_word: Callable[[], None]) -> None:
+        did.append(f"halted, to end with {code}")
+        last_word()
+
+    def give_back() -> None:
+        did.append("given back")
+        if error is not None:
+            raise error
+
+    monkeypatch.setattr(run_task.processes, "end", end)
+    monkeypatch.setattr(run_task, "get_run_logger", lambda: logging.getLogger("flow run"))
+    run_task._stop_now(give_back, lambda: did.append("left"))
+    assert did == ["halted, to end with 143", "given back", "left"]
