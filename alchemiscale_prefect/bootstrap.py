@@ -9,20 +9,24 @@ from threading import Event
 import structlog
 
 from alchemiscale_prefect import settings as environment
+from alchemiscale_prefect.domain.iterations import Propose
+from alchemiscale_prefect.domain.keys import ScopedKey
 from alchemiscale_prefect.domain.pools import Pool
 from alchemiscale_prefect.domain.reconcile import Found
-from alchemiscale_prefect.services import dispatch, dispatcher, reconcile
+from alchemiscale_prefect.services import dispatch, dispatcher, iterations, reconcile
 from alchemiscale_prefect.settings import (
     ApiSettings,
     DatabaseSettings,
     DispatchSettings,
     ObjectStoreSettings,
     ReconcileSettings,
+    StrategySettings,
 )
 from alchemiscale_prefect.store.database import Database
 from alchemiscale_prefect.store.notifications import QueueListener
 from alchemiscale_prefect.store.objects.local import LocalObjectStore
 from alchemiscale_prefect.store.objects.port import ObjectStore
+from alchemiscale_prefect.wire.strategies import StrategyProposal
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +137,31 @@ def run_reconcile(*, objects: bool = False, dry_run: bool = False, however_many:
     finally:
         database.close()
     return found
+
+
+def strategies_due() -> list[ScopedKey]:
+    """The networks whose Strategy is to be performed now; see `services.iterations.due`."""
+    minimum = timedelta(seconds=environment.read(StrategySettings).strategy_min_interval_seconds)
+    database = make_database()
+    try:
+        return iterations.due(database, minimum)
+    finally:
+        database.close()
+
+
+def perform_strategy(network: ScopedKey, propose: Propose) -> StrategyProposal | None:
+    """One iteration of a network's Strategy; see `services.iterations.perform`.
+
+    Parameters
+    ----------
+    propose
+        ``strategies.performing.propose``: it needs gufe, which this room does without.
+    """
+    database = make_database()
+    try:
+        return iterations.perform(database, make_objects(), propose, network)
+    finally:
+        database.close()
 
 
 def _pool(settings: DispatchSettings) -> Pool:

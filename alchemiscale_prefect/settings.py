@@ -29,9 +29,9 @@ def read(group: type[Group]) -> Group:
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
         variable = f"{group.model_config.get('env_prefix', '')}{'_'.join(map(str, first['loc']))}".upper()
-        what = (
-            "is not set; see the reference of settings" if first["type"] == "missing" else f"is wrong: {first['msg']}"
-        )
+        # a validator's own words, without pydantic's before them
+        wrong = first.get("ctx", {}).get("error") or first["msg"]
+        what = "is not set; see the reference of settings" if first["type"] == "missing" else f"is wrong: {wrong}"
         raise InvalidInput(f"{variable} {what}", field=variable) from None
 
 
@@ -171,6 +171,17 @@ class ReconcileSettings(DispatchSettings):
     model_config = SettingsConfigDict(env_prefix="ALCHEMISCALE_", frozen=True)
 
     orphan_days: float = Field(7.0, ge=1, description="bytes that no row names are deleted after so long")
+
+
+class StrategySettings(BaseSettings):
+    """Performing Strategies."""
+
+    model_config = SettingsConfigDict(env_prefix="ALCHEMISCALE_", frozen=True)
+
+    strategy_min_interval_seconds: float = Field(
+        300.0, ge=0, le=31e6, description="of a Strategy's `sleep_interval`, what is shorter counts as this"
+    )
+    strategy_parallel: PositiveInt = Field(4, description="networks whose Strategies one flow run performs at once")
 
 
 class ComputeFields(BaseModel):

@@ -96,6 +96,21 @@ def from_json(
     GufeVersionConflict
         The other major line of gufe wrote the chain; the two lines' objects and keys are not interchangeable.
     """
+    objects = objects_from_json(text, expected_key=expected_key, allowed=allowed, gufe_version=gufe_version)
+    return next(reversed(objects.values()))
+
+
+def objects_from_json(
+    text: bytes | str | list[Any],
+    *,
+    expected_key: str | None = None,
+    allowed: AllowedModules | None = None,
+    gufe_version: str | None = None,
+) -> dict[str, GufeTokenizable]:
+    """Build every object of a keyed chain: by the key that it came under, the last one is what the chain is of.
+
+    Parameters and errors are those of :func:`from_json`.
+    """
     names = DocumentNames()
     text = _as_text(text)
     chain = keyed_chains.parse(_loads(text, object_hook=names.note), field=_FIELD)
@@ -124,7 +139,7 @@ def from_json(
             if obj.key != key:
                 _check_content(obj, chain.by_key[key], gufe_version)
             objects[key] = obj
-    return objects[chain.root.key]
+    return objects
 
 
 def compress(obj: GufeTokenizable) -> bytes:

@@ -14,10 +14,9 @@ from alchemiscale_prefect.chemistry.base import (
     Transformation,
 )
 from alchemiscale_prefect.chemistry.protocol_dags import is_ok
+from alchemiscale_prefect.domain.result_summaries import ENERGY_UNITS as ENERGY_UNITS
 
 _log = logging.getLogger(__name__)
-
-ENERGY_UNITS = "kilojoule_per_mole"
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from alchemiscale_prefect.cli.connection import Network, connected, known_network
-from alchemiscale_prefect.cli.output import Json, answer, line, note, printable, record
-from alchemiscale_prefect.domain.errors import InvalidInput, NotFound
+from alchemiscale_prefect.cli.connection import Network, connected, known_network, network_key
+from alchemiscale_prefect.cli.output import Json, answer, line, note, printable, record, table
+from alchemiscale_prefect.domain.errors import Conflict, InvalidInput, NotFound
 from alchemiscale_prefect.domain.keys import ScopedKey
 from alchemiscale_prefect.domain.strategies import (
     DEFAULT_MAX_TASKS,
@@ -16,11 +16,13 @@ from alchemiscale_prefect.domain.strategies import (
     StrategyMode,
     StrategyState,
     StrategyTaskScaling,
+    StrategyWeighting,
 )
 
 if TYPE_CHECKING:
     from alchemiscale_prefect.chemistry.base import GufeTokenizable
     from alchemiscale_prefect.sdk.client import AlchemiscaleClient
+    from alchemiscale_prefect.wire.strategies import StrategyProposal
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -44,7 +46,7 @@ def set_strategy(
         StrategyMode.partial
     ),
     max_tasks: Annotated[
-        int, typer.Option(min=1, help="Tasks of one Transformation actioned at a time, at most.")
+        int, typer.Option(min=1, help="Tasks of one Transformation that wait or run at a time, at most.")
     ] = DEFAULT_MAX_TASKS,
     task_scaling: Annotated[
         StrategyTaskScaling, typer.Option(help="How a weight becomes a number of Tasks.")
@@ -52,6 +54,9 @@ def set_strategy(
     sleep_interval: Annotated[
         int, typer.Option(min=1, help="Seconds from one iteration to the next, at least.")
     ] = DEFAULT_SLEEP_INTERVAL,
+    weighting: Annotated[
+        StrategyWeighting, typer.Option(help="What weights are divided by: the largest, or as alchemiscale their sum.")
+    ] = StrategyWeighting.relative,
     as_json: Json = False,
 ) -> None:
     """Give a network a Strategy, in place of the one it has; it begins anew."""
@@ -65,6 +70,7 @@ def set_strategy(
             task_scaling=task_scaling,
             mode=mode,
             sleep_interval=sleep_interval,
+            weighting=weighting,
         )
     answer({"network": key, "strategy": set_key}, as_json, lambda: line(str(set_key)))
 
@@ -96,7 +102,7 @@ def state(network: Network, as_json: Json = False) -> None:
 
 @app.command()
 def awake(network: Network, as_json: Json = False) -> None:
-    """Have a Strategy go on that is dormant or failed."""
+    """Have a Strategy performed soon, also one that is dormant or failed."""
     with connected() as client:
         key, _ = _known(client, network)
         client.set_network_strategy_awake(key)
@@ -111,6 +117,67 @@ def remove(network: Network, as_json: Json = False) -> None:
         key, _ = _known(client, network)
         client.set_network_strategy(key, None)
     answer({"network": key, "strategy": None}, as_json, lambda: note("removed"))
+
+
+@app.command()
+def proposal(network: Network, as_json: Json = False) -> None:
+    """What the last iteration of a Strategy has done, and why. Needs no gufe."""
+    with connected() as client:
+        key, _ = _known(client, network)
+        found = client.get_network_strategy_proposal(key)
+    answer({"network": key, "proposal": found}, as_json, lambda: _show_proposal(found))
+
+
+@app.command()
+def run(
+    network: Annotated[
+        str | None,
+        typer.Argument(metavar="[NETWORK]", help="Its ScopedKey. Default: all that are due.", show_default=False),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Perform Strategies now, here: for operators, with the database. Users have `strategy awake`."""
+    from alchemiscale_prefect.bootstrap import configure_logs, perform_strategy, strategies_due
+
+    configure_logs()
+    try:
+        from alchemiscale_prefect.strategies.performing import propose
+    except ImportError as error:
+        raise InvalidInput(f"performing a Strategy needs gufe: {error}", field="strategy") from error
+    proposals: list[StrategyProposal] = []
+    rows: list[tuple[ScopedKey, str]] = []
+    for key in strategies_due() if network is None else [network_key(network)]:
+        try:
+            performed = perform_strategy(key, propose)
+        except (Conflict, NotFound) as error:
+            if network is not None:
+                raise
+            # it was due a moment ago
+            rows.append((key, str(error)))
+            continue
+        rows.append((key, "another iteration was faster" if performed is None else performed.summary))
+        proposals += [] if performed is None else [performed]
+    answer({"proposals": proposals}, as_json, lambda: table(("network", "done"), rows, empty="no Strategy is due"))
+
+
+def _show_proposal(proposal: "StrategyProposal | None") -> None:
+    if proposal is None:
+        note("it has not been performed yet")
+        return
+    line(f"iteration {proposal.iteration}, {proposal.performed_at.isoformat(timespec='seconds')}: {proposal.summary}")
+    rows = [
+        (
+            change.transformation,
+            change.weight,
+            change.target,
+            len(change.created),
+            len(change.actioned),
+            len(change.cancelled),
+            change.reason,
+        )
+        for change in proposal.changes
+    ]
+    table(("transformation", "weight", "target", "created", "actioned", "cancelled", "why"), rows, empty="")
 
 
 def _known(client: "AlchemiscaleClient", network: str) -> tuple[ScopedKey, StrategyState]:

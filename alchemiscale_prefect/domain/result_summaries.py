@@ -4,6 +4,8 @@ import math
 from dataclasses import dataclass
 from typing import Self
 
+ENERGY_UNITS = "kilojoule_per_mole"
+
 
 @dataclass(frozen=True, slots=True)
 class ResultSummary:

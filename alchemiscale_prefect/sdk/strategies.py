@@ -7,12 +7,18 @@ import zstandard
 
 from alchemiscale_prefect.domain.errors import InvalidInput
 from alchemiscale_prefect.domain.keys import ScopedKey
-from alchemiscale_prefect.domain.strategies import StrategyMode, StrategyState, StrategyTaskScaling
+from alchemiscale_prefect.domain.strategies import (
+    StrategyMode,
+    StrategyState,
+    StrategyTaskScaling,
+    StrategyWeighting,
+)
 from alchemiscale_prefect.sdk.area import Area, optional_key
 from alchemiscale_prefect.sdk.arguments import as_scoped_key
 from alchemiscale_prefect.sdk.content import Content, Stored
 from alchemiscale_prefect.wire import paths
 from alchemiscale_prefect.wire.objects import GUFE_VERSION
+from alchemiscale_prefect.wire.strategies import StrategyProposal
 
 if TYPE_CHECKING:
     from alchemiscale_prefect.chemistry.base import GufeTokenizable
@@ -29,6 +35,8 @@ class Strategies(Area):
         task_scaling: StrategyTaskScaling | str = "exponential",
         mode: StrategyMode | str = "partial",
         sleep_interval: int = 3600,
+        *,
+        weighting: StrategyWeighting | str = "relative",
     ) -> ScopedKey | None:
         """Give a network a Strategy, which is to create and action Tasks for it.
 
@@ -39,15 +47,21 @@ class Strategies(Area):
         network
             Its ScopedKey.
         strategy
-            One of stratocaster's, or another gufe object with a method ``propose``; ``None`` to have none.
+            One of `alchemiscale_prefect.strategies`, one of stratocaster's, or another gufe object with a method
+            ``propose``; ``None`` to have none.
         max_tasks_per_transformation
-            How many Tasks of one Transformation it may have actioned at a time.
+            How many Tasks of one Transformation may wait or run for the network at a time.
         task_scaling
             How a Transformation's weight becomes a number of Tasks: ``linear`` or ``exponential``.
         mode
             ``partial`` to create and action Tasks, ``full`` to cancel them too, ``disabled`` for nothing.
         sleep_interval
-            Seconds from one iteration to the next, at least.
+            Seconds from one iteration to the next, at least. It is performed sooner if results have come and it is
+            dormant, or no Task of the network waits or runs any more.
+        weighting
+            What the Strategy's weights are divided by before: ``relative``, the largest, so that the most wanted
+            Transformation gets as many Tasks as any may have; ``share``, their sum, as alchemiscale has it: on a
+            network of many Transformations nearly every one then gets one Task at a time.
 
         Returns
         -------
@@ -68,6 +82,7 @@ class Strategies(Area):
             "max_tasks_per_transformation": max_tasks_per_transformation,
             "task_scaling": str(getattr(task_scaling, "value", task_scaling)),
             "mode": str(getattr(mode, "value", mode)),
+            "weighting": str(getattr(weighting, "value", weighting)),
             "sleep_interval": sleep_interval,
         }
         headers = {"Content-Type": "application/json"}
@@ -138,7 +153,7 @@ class Strategies(Area):
     def set_network_strategy_awake(self, network: ScopedKey | str) -> ScopedKey | None:
         """Have the Strategy of a network go on, whether it is dormant or failed.
 
-        It forgets the failure and waits for its sleep interval as ever.
+        It forgets the failure, and is performed with the server's next run of Strategies, whatever its interval.
 
         Parameters
         ----------
@@ -152,6 +167,24 @@ class Strategies(Area):
         """
         path = paths.fill(paths.NETWORK_STRATEGY_AWAKE, network=as_scoped_key(network, "network"))
         return optional_key(self._post(path, {}))
+
+    def get_network_strategy_proposal(self, network: ScopedKey | str) -> StrategyProposal | None:
+        """What the last iteration of a network's Strategy has done, and why.
+
+        Parameters
+        ----------
+        network
+            Its ScopedKey.
+
+        Returns
+        -------
+        StrategyProposal or None
+            For each Transformation its weight, how many Tasks it was to have and had, what was created, actioned and
+            cancelled, and why; ``None`` before the first iteration, or if the network has no Strategy.
+        """
+        path = paths.fill(paths.NETWORK_STRATEGY_PROPOSAL, network=as_scoped_key(network, "network"))
+        found = self._get(path)
+        return None if found is None else StrategyProposal.model_validate(found)
 
 
 def _body(strategy: object, rest: dict[str, Any]) -> bytes:

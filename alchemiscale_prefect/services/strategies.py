@@ -1,4 +1,7 @@
-"""Strategies of networks: which one a network has, what it may do, how far it has come. Nothing here performs one."""
+"""Strategies of networks: which one a network has, what it may do, how far it has come.
+
+`services.iterations` performs them.
+"""
 
 from alchemiscale_prefect.domain import keyed_chains
 from alchemiscale_prefect.domain.access import Permission, Principal
@@ -8,8 +11,9 @@ from alchemiscale_prefect.services import audit
 from alchemiscale_prefect.services.networks import check_network_key, require_network
 from alchemiscale_prefect.services.submission import gufe_line, new_object
 from alchemiscale_prefect.store.database import Database
-from alchemiscale_prefect.store.queries import objects, scopes, strategies
+from alchemiscale_prefect.store.queries import iterations, objects, scopes, strategies
 from alchemiscale_prefect.store.queries.objects import Chain
+from alchemiscale_prefect.wire.strategies import StrategyProposal
 
 FIELD = "strategy"
 
@@ -89,8 +93,17 @@ def get_state(database: Database, principal: Principal, network: ScopedKey) -> S
         return None if network_id is None else strategies.state_of(connection, network_id)
 
 
+def get_proposal(database: Database, principal: Principal, network: ScopedKey) -> StrategyProposal | None:
+    """What the last iteration of a network's Strategy has done; ``None`` before it, without Strategy or network."""
+    principal.require(network.scope)
+    with database.transaction() as connection:
+        network_id = objects.ids_of(connection, "network", [network]).get(str(network))
+        kept = None if network_id is None else iterations.proposal(connection, network_id)
+    return None if kept is None else StrategyProposal.model_validate(kept)
+
+
 def set_awake(database: Database, principal: Principal, network: ScopedKey) -> ScopedKey | None:
-    """Have a network's Strategy go on, whether it was dormant or failed; it still waits for its sleep interval.
+    """Have a network's Strategy go on, whether it was dormant or failed; it is performed with the next strategy run.
 
     Returns
     -------

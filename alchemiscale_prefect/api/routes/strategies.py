@@ -36,6 +36,7 @@ def set_network_strategy(
         sleep_interval=body.sleep_interval,
         max_tasks_per_transformation=body.max_tasks_per_transformation,
         task_scaling=body.task_scaling,
+        weighting=body.weighting,
     )
     return str(strategies.set_strategy(database, principal, network, body.strategy, state, body.gufe_version))
 
@@ -61,6 +62,14 @@ def get_network_strategy_status(database: UserDatabase, principal: UserPrincipal
     """Whether the network's Strategy is awake, dormant or in error."""
     state = strategies.get_state(database, principal, network)
     return None if state is None else state.status.value
+
+
+@router.get(paths.NETWORK_STRATEGY_PROPOSAL)
+def get_network_strategy_proposal(
+    database: UserDatabase, principal: UserPrincipal, network: Network
+) -> wire.StrategyProposal | None:
+    """What the last iteration of the network's Strategy has done, and why. Ours."""
+    return strategies.get_proposal(database, principal, network)
 
 
 @router.post(paths.NETWORK_STRATEGY_AWAKE)

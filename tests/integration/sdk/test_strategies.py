@@ -111,7 +111,7 @@ class TestNetworkStrategy:
         assert failed.last_iteration.utcoffset() is not None
         assert client.set_network_strategy_awake(network_key) == network_key
         awake = client.get_network_strategy_state(network_key)
-        # what it has come to stays: it still waits for its sleep interval
+        # what it has come to stays
         expected = {**failed.to_dict(), "status": "awake", "exception": None, "traceback": None}
         assert awake == StrategyState.from_dict(expected)
 

@@ -1,0 +1,93 @@
+"""Iterations of a Strategy: what it is given, what it gives, and what its failure is kept as."""
+
+import traceback
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Self
+
+from alchemiscale_prefect.domain.result_summaries import ResultSummary
+from alchemiscale_prefect.domain.scaling import Weight
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A gufe object as it is stored.
+
+    Attributes
+    ----------
+    text
+        JSON text of its keyed chain, or of a result the same compressed by zstandard.
+    gufe_version
+        Who wrote it, if that is known.
+    """
+
+    text: bytes
+    gufe_version: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """What a Strategy proposes from.
+
+    Attributes
+    ----------
+    network, strategy
+        Keyed chains.
+    summaries
+        Of the ok results, by the key of the Transformation as it is stored; one without results may be missing.
+    results
+        Reads the ok results themselves, each with the key of its Transformation: for Strategies that summaries are not
+        enough for.
+    """
+
+    network: Document
+    strategy: Document
+    summaries: Mapping[str, ResultSummary]
+    results: Callable[[], Iterable[tuple[str, Document]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Proposed:
+    """What a Strategy proposes.
+
+    Attributes
+    ----------
+    weights
+        By the key of the Transformation as it is stored.
+    max_tasks
+        How many Tasks the network may have in all, those that are done among them; ``None`` for any number.
+    """
+
+    weights: Mapping[str, Weight]
+    max_tasks: int | None = None
+
+
+Propose = Callable[[Material], Proposed]
+"""Performs a Strategy. It needs gufe and the Strategy's package, so whoever has these gives it to the services."""
+
+
+@dataclass(frozen=True, slots=True)
+class StrategyFailure:
+    """What a Strategy failed with.
+
+    Attributes
+    ----------
+    exception
+        Class and message.
+    traceback
+        Where that was; without the values of variables.
+    """
+
+    exception: tuple[str, str]
+    traceback: str
+
+    @classmethod
+    def of(cls, error: BaseException) -> Self:
+        """The failure that `error` is."""
+        told = "".join(traceback.format_exception(error))
+        return cls((type(error).__qualname__, _storable(str(error))), _storable(told))
+
+
+def _storable(text: str) -> str:
+    # Postgres keeps neither NUL nor half a character
+    return text.replace("\0", "").encode("utf-8", "backslashreplace").decode()
