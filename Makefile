@@ -54,7 +54,9 @@ check: $(INSTALLED)  ## format, lint, types and layers
 bench: $(INSTALLED)  ## what calls, submissions, claims and dispatch cost, beside what they cannot do without
 	@$(BIN)/python -m benchmarks.api
 	@$(BIN)/python -m benchmarks.submit
-	@$(BIN)/python -m benchmarks.claim
+	@$(BIN)/python -c "import procrastinate" 2>/dev/null || \
+	    $(BIN)/python -m pip install -qq --no-input --disable-pip-version-check "procrastinate>=3.10,<4"
+	@$(BIN)/python -m benchmarks.queue
 	@$(BIN)/python -m benchmarks.dispatch
 
 docs: $(INSTALLED)  ## the documentation, in site/

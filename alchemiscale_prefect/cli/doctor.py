@@ -64,8 +64,8 @@ def _chemistry() -> Iterator[Check]:
 
 def _database() -> Iterator[Check]:
     from alchemiscale_prefect.bootstrap import make_database
-    from alchemiscale_prefect.services import database_checks, hosts, server_checks
-    from alchemiscale_prefect.settings import HostSettings, read
+    from alchemiscale_prefect.services import database_checks, hosts, server_checks, shares
+    from alchemiscale_prefect.settings import HostSettings, ShareSettings, read
 
     database = make_database()
     try:
@@ -75,6 +75,7 @@ def _database() -> Iterator[Check]:
             yield database_checks.counts(database)
             yield server_checks.check_clock(database)
             yield hosts.check(database, read(HostSettings).host_policy)
+            yield shares.check(database, read(ShareSettings).fair_share)
     finally:
         database.close()
     yield server_checks.check_database_password(os.environ[_DATABASE])
@@ -127,8 +128,8 @@ def _compute() -> Iterable[Check]:
         profile = Profile(settings.api_url, settings.identifier, settings.key.get_secret_value())
         yield from check_api(profile, token_path=paths.COMPUTE_TOKEN, whose="compute ")
         yield from check_folders(settings)
-
         yield check_gpus(settings)
+
     return _guarded("compute settings", look)
 
 

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from alchemiscale_prefect.domain.shares import Part
+
 
 @dataclass(frozen=True, slots=True)
 class PoolMetrics:
@@ -40,9 +42,12 @@ class ComputeMetrics:
         By name.
     running
         What runs longest first; not more than the server tells one by one.
+    shares
+        With fair share: what each group should have of the compute, and what it had within the window of that.
     """
 
     hours: float
     tasks: Mapping[str, Mapping[str, int]]
     pools: tuple[PoolMetrics, ...]
     running: tuple[RunningAttempt, ...]
+    shares: tuple[Part, ...] = ()

@@ -141,6 +141,29 @@ class Standing:
     expected: float
 
 
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What a group should have of all the compute of the window, and what it had.
+
+    Attributes
+    ----------
+    group
+        The pattern or organisation, as a string.
+    share
+        What is set for it.
+    due, used
+        Of 1: its share among all groups that are named or used something, and what it used of all that was used.
+    seconds
+        What it used.
+    """
+
+    group: str
+    share: float
+    due: float
+    used: float
+    seconds: float
+
+
 @dataclass
 class Ledger:
     """What every group has used, kept while Tasks are handed out.
@@ -180,6 +203,16 @@ class Ledger:
         """Of every group that used something, or that a share is set for; by name."""
         named = {pattern for pattern in self.shares.by_pattern if pattern != _EVERY}
         return [self.standing(group) for group in sorted(named | set(self._standings))]
+
+    def parts(self, *also: Scope) -> list[Part]:
+        """What the groups of `standings`, and these, should have and what they had; by name."""
+        every = {standing.group: standing for standing in (*self.standings(), *map(self.standing, also))}
+        shares = sum(standing.share for standing in every.values())
+        used = sum(standing.used for standing in every.values())
+        return [
+            Part(str(group), one.share, one.share / shares, one.used / used if used else 0.0, one.used)
+            for group, one in sorted(every.items())
+        ]
 
     def turns(self, groups: Collection[Scope], count: int) -> list[Scope]:
         """Whose turns the next ones are, of groups that have work.

@@ -254,7 +254,10 @@ class AlchemiscaleAdminClient(HostAdministration):
         kind: IdentityKind | str = IdentityKind.user,
     ) -> None:
         """Take scopes from an identity, exactly as they were given; those it has not are no matter."""
-        for scope in map(as_scope, _several(scopes)):
+        several = [as_scope(scope) for scope in _several(scopes)]
+        if not several:
+            raise InvalidInput("no scopes were given; name one or more", field="scopes")
+        for scope in several:
             self._request("DELETE", paths.ADMIN_GRANT, identifier, kind, scope=scope)
 
     # --- what happens ------------------------------------------------------------------------------------------------
@@ -278,7 +281,9 @@ class AlchemiscaleAdminClient(HostAdministration):
         return [wire.AuditEntry.model_validate(item).to_domain() for item in answer]
 
     def get_compute_metrics(self, hours: float = 24.0) -> ComputeMetrics:
-        """Tasks by status and Scope; attempts by work pool, now and of the last `hours`; what runs now, and where."""
+        """Tasks by status and Scope; attempts by work pool, now and of the last `hours`; what runs now, and where;
+        and with fair share, what each group should have and what it had.
+        """
         answer = self._transport.request("GET", paths.ADMIN_METRICS, params={"hours": hours}).json()
         return wire.ComputeMetrics.model_validate(answer).to_domain()
 

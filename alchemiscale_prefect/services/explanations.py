@@ -46,6 +46,7 @@ def explain(
     ledger = None
     if any(place.open for place in places.values()):
         with everything.transaction() as connection:
+            queue.read_in_order(connection)
             if shares is not None:
                 ledger = Ledger(shares, usage.usages(connection, shares.window))
             places = _with_chances(places, queue.contenders(connection), ledger, key)
@@ -82,16 +83,10 @@ def _with_chances(
 
 
 def _share(ledger: Ledger, key: ScopedKey) -> SharePlace:
-    mine = ledger.standing(ledger.group_of(str(key.scope)))
-    every = {standing.group: standing for standing in (*ledger.standings(), mine)}.values()
-    used = sum(standing.used for standing in every)
-    return SharePlace(
-        group=str(mine.group),
-        share=mine.share,
-        due=_rounded(mine.share / sum(standing.share for standing in every)),
-        used=_rounded(mine.used / used) if used else 0.0,
-        hours=ledger.shares.window.total_seconds() / 3600,
-    )
+    group = ledger.group_of(str(key.scope))
+    (part,) = (part for part in ledger.parts(group) if part.group == str(group))
+    hours = ledger.shares.window.total_seconds() / 3600
+    return SharePlace(part.group, part.share, _rounded(part.due), _rounded(part.used), hours)
 
 
 def _rounded(part: float) -> float:

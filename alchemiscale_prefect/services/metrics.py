@@ -5,6 +5,8 @@ from datetime import timedelta
 from alchemiscale_prefect.domain.access import Principal
 from alchemiscale_prefect.domain.errors import InvalidInput
 from alchemiscale_prefect.domain.metrics import ComputeMetrics, PoolMetrics, RunningAttempt
+from alchemiscale_prefect.domain.shares import Shares
+from alchemiscale_prefect.services import shares
 from alchemiscale_prefect.store.database import Database
 from alchemiscale_prefect.store.queries import metrics, status_counts
 
@@ -13,13 +15,17 @@ MAXIMUM_RUNNING = 1_000
 """Running attempts told one by one: those that run longest."""
 
 
-def compute(database: Database, principal: Principal, hours: float = 24.0) -> ComputeMetrics:
+def compute(
+    database: Database, principal: Principal, hours: float = 24.0, fair_share: Shares | None = None
+) -> ComputeMetrics:
     """Tasks by status, and attempts, over all Scopes.
 
     Parameters
     ----------
     hours
         How far back attempts that ended are counted; more than 0, at most a year.
+    fair_share
+        As the dispatcher has it.
     """
     principal.require_administrator()
     if not 0.0 < hours <= MAXIMUM_HOURS:
@@ -38,4 +44,4 @@ def compute(database: Database, principal: Principal, hours: float = 24.0) -> Co
         for pool in sorted({*live, *ended})
     )
     attempts = tuple(RunningAttempt(row.task, row.n, row.pool, row.host, row.started_at) for row in running)
-    return ComputeMetrics(hours, tasks, pools, attempts)
+    return ComputeMetrics(hours, tasks, pools, attempts, tuple(shares.parts(database, fair_share)))

@@ -230,9 +230,13 @@ def load(connection: Connection, pool: str) -> Load:
     return Load(*connection.execute(_IN_FLIGHT, {"pool": pool}).one())
 
 
-def contenders(connection: Connection) -> list[Contender]:
-    """The networks that have Tasks to run, and how they share. Until the transaction ends, indexes are read in order."""
+def read_in_order(connection: Connection) -> None:
+    """Have indexes read until the transaction ends, in their order: what is asked costs the same however much waits."""
     connection.execute(_IN_ORDER)
+
+
+def contenders(connection: Connection) -> list[Contender]:
+    """The networks that have Tasks to run, and how they share; after `read_in_order`."""
     return [Contender(*row) for row in connection.execute(_CONTENDERS)]
 
 
@@ -255,6 +259,7 @@ def claim(connection: Connection, pool: str, count: int, ledger: Ledger | None =
     """
     if count <= 0:
         return ()
+    read_in_order(connection)
     left = contenders(connection)
     launches: list[Launch] = []
     while left and len(launches) < count:

@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from alchemiscale_prefect.domain import access, identities, metrics
 from alchemiscale_prefect.domain.access import IdentityKind, Permission
+from alchemiscale_prefect.domain.shares import Part
 from alchemiscale_prefect.wire.fields import ScopeName
 
 
@@ -140,6 +141,16 @@ class RunningAttempt(_Answer):
     started_at: datetime | None
 
 
+class GroupShare(_Answer):
+    """What a group of Scopes should have of the compute, and what it had."""
+
+    group: str
+    share: float
+    due: float
+    used: float
+    seconds: float
+
+
 class ComputeMetrics(_Answer):
     """What computes, and how it goes."""
 
@@ -147,6 +158,7 @@ class ComputeMetrics(_Answer):
     tasks: dict[str, dict[str, int]]
     pools: list[PoolMetrics]
     running: list[RunningAttempt]
+    shares: list[GroupShare] = []
 
     def to_domain(self) -> metrics.ComputeMetrics:
         """The value."""
@@ -155,4 +167,5 @@ class ComputeMetrics(_Answer):
             self.tasks,
             tuple(metrics.PoolMetrics(**dict(pool)) for pool in self.pools),
             tuple(metrics.RunningAttempt(**dict(attempt)) for attempt in self.running),
+            tuple(Part(**dict(group)) for group in self.shares),
         )

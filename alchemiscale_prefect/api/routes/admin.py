@@ -142,5 +142,5 @@ def list_audit(
 
 @router.get(paths.ADMIN_METRICS)
 def get_compute_metrics(system: CurrentSystem, principal: AdminPrincipal, hours: float = 24.0) -> wire.ComputeMetrics:
-    """Tasks by status and scope; attempts by work pool; what runs now."""
-    return wire.ComputeMetrics.model_validate(metrics.compute(system.database, principal, hours))
+    """Tasks by status and scope; attempts by work pool; what runs now; fair share."""
+    return wire.ComputeMetrics.model_validate(metrics.compute(system.database, principal, hours, system.api.fair_share))

@@ -1,5 +1,6 @@
 """Fair share in the claim: who has how many networks, and of what weight, does not matter."""
 
+import re
 from collections import Counter
 from datetime import timedelta
 from typing import Any
@@ -7,9 +8,10 @@ from typing import Any
 import pytest
 from sqlalchemy import event, text
 
+from alchemiscale_prefect.domain.access import Principal
 from alchemiscale_prefect.domain.scopes import Scope
 from alchemiscale_prefect.domain.shares import Shares
-from alchemiscale_prefect.services import dispatch, shares
+from alchemiscale_prefect.services import dispatch, metrics, shares
 from alchemiscale_prefect.store import queue
 from tests.integration.dispatch.world import MemoryLauncher, Net, World, pool
 
@@ -142,13 +144,26 @@ def test_a_scope_of_an_organisation_may_have_a_share_of_its_own(world: World) ->
         "join scope s on s.id = t.scope_id group by 1"
     )
     assert {row.place: row.n for row in rows} == {"few-d": 20, "few-c": 10, "many-c": 10}
-    standings = shares.standings(world.database, of_scopes)
-    assert [(str(one.group), one.share, one.used) for one in standings] == [
-        ("few-*-*", 1.0, 0.0),
-        ("few-d-*", 2.0, 0.0),
-        ("many-*-*", 1.0, 0.0),
+    assert [(part.group, part.share, part.due, part.used) for part in shares.parts(world.database, of_scopes)] == [
+        ("few-*-*", 1.0, 0.25, 0.0),
+        ("few-d-*", 2.0, 0.5, 0.0),
+        ("many-*-*", 1.0, 0.25, 0.0),
     ]
-    assert standings[1].committed == 2 * standings[0].committed > 0
+
+
+def test_what_each_had_is_told_beside_its_share(world: World) -> None:
+    crowd(world, 4, 8)
+    assert "ALCHEMISCALE_SHARES is not set" in shares.check(world.database, None).detail
+    work(world, {"few": 100.0, "many": 100.0}, passes=6)
+    said = shares.check(world.database, THREE_TO_ONE)
+    assert said.status == "ok"
+    told = r"few-\*-\* due 75%, used [67]\d%; many-\*-\* due 25%, used [23]\d% \(of the last 24 hours\)"
+    assert re.fullmatch(told, said.detail)
+    operator = Principal.operating()
+    parts = metrics.compute(world.database, operator, fair_share=THREE_TO_ONE).shares
+    assert [part.group for part in parts] == ["few-*-*", "many-*-*"]
+    assert sum(part.used for part in parts) == pytest.approx(1.0)
+    assert metrics.compute(world.database, operator).shares == ()
 
 
 def test_a_whole_pass_goes_by_the_shares(world: World) -> None:
