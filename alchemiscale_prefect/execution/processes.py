@@ -4,6 +4,7 @@ They are told by descent, and by a variable of the environment that they inherit
 still.
 """
 
+import logging
 import os
 import select
 import sys
@@ -11,18 +12,56 @@ import threading
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from pathlib import Path
 from typing import NoReturn
 
 import psutil
 
+log = logging.getLogger(__name__)
+
 MARK = "ALCHEMISCALE_FLOW_RUN_PROCESS"
 
+_CLOCK_SECONDS = 60.0
 _MOST_ROUNDS = 10  # one that forks while it is looked at is met in the next round
 
 
 def mark() -> None:
     """From here on, whatever this process starts is known as its own."""
-    os.environ[MARK] = f"{os.getpid()}-{uuid.uuid4().hex}"
+    this = psutil.Process()
+    os.environ[MARK] = f"{_namespace()}/{this.pid}/{this.create_time():.0f}/{uuid.uuid4().hex}"
+
+
+def end_orphans() -> int:
+    """Kill what flow runs have left on this host that were themselves killed outright; how many processes."""
+    orphans = [process for process, mark in _marked() if _is_orphaned(mark)]
+    for process in orphans:
+        with suppress(psutil.Error):
+            log.warning("killing process %d, which an earlier flow run has left: %s", process.pid, process.name())
+            process.kill()
+    return len(orphans)
+
+
+def _is_orphaned(mark: str) -> bool:
+    """Whether the process is gone that made this mark; False if that cannot be told from here."""
+    namespace, _, rest = mark.partition("/")
+    pid, _, rest = rest.partition("/")
+    created = rest.partition("/")[0]
+    if namespace != _namespace() or not (pid.isdecimal() and created.isdecimal()):
+        return False
+    try:
+        process = psutil.Process(int(pid))
+        # by the clock, which may have been set since
+        return process.status() == psutil.STATUS_ZOMBIE or abs(process.create_time() - int(created)) > _CLOCK_SECONDS
+    except psutil.NoSuchProcess:
+        return True
+
+
+def _namespace() -> str:
+    """In which a process id means something: another container's are others."""
+    try:
+        return Path("/proc/self/ns/pid").readlink().name
+    except OSError:  # not Linux: there is but one
+        return ""
 
 
 def outlive_reader() -> None:
@@ -97,11 +136,17 @@ def own() -> Iterator[psutil.Process]:
     if mine is None:
         return
     known = {this.pid, *(process.pid for process in descendants)}
+    for process, mark in _marked():
+        if mark == mine and process.pid not in known:
+            yield process
+
+
+def _marked() -> Iterator[tuple[psutil.Process, str]]:
+    """The processes of this user that a flow run started, with its mark."""
     for process in psutil.process_iter():
-        if process.pid in known:
-            continue
         try:
-            if process.environ().get(MARK) == mine:
-                yield process
+            mark = process.environ().get(MARK)
         except psutil.Error:
             continue  # somebody else's, or it has ended
+        if mark is not None:
+            yield process, mark

@@ -61,6 +61,7 @@ def run_task(task: str, attempt: int) -> State[Any]:
     # gufe takes seconds to import, and a void attempt does not need it
     from alchemiscale_prefect.execution.attempt import Attempt
 
+    processes.end_orphans()
     processes.mark()
     processes.outlive_reader()
     settings = load_compute_settings()

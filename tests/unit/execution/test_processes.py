@@ -10,7 +10,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from alchemiscale_prefect.execution.processes import MARK
+from alchemiscale_prefect.execution import processes
+from alchemiscale_prefect.execution.processes import MARK, end_orphans, mark
 from tests.waiting import wait_for
 
 # as a unit: a child with a child, and one that has left its parent and its session
@@ -27,6 +28,7 @@ _RUN = """
     unit.start()
     while len((folder / "pids").read_text().split() if (folder / "pids").exists() else ()) < 3:
         pass
+    (folder / "started").touch()
 
     def tell():
         states = [psutil.Process(int(pid)).status() for pid in (folder / "pids").read_text().split()]
@@ -116,3 +118,30 @@ def test_a_process_lives_on_when_nobody_reads_what_it_prints() -> None:
             assert end is not None
             end.close()
         assert process.wait(timeout=60) == 7
+
+
+def test_what_a_killed_run_has_left_is_ended_by_the_next(tmp_path: Path) -> None:
+    for name in ("killed", "alive"):
+        (tmp_path / name).mkdir()
+    assert _end(tmp_path / "killed", "os.kill(os.getpid(), 9)").returncode == -9
+    alive = subprocess.Popen([sys.executable, "-c", textwrap.dedent(_RUN) + "unit.join()", str(tmp_path / "alive")])
+    try:
+        wait_for(lambda: (tmp_path / "alive" / "started").exists(), "the other run's unit")
+        end_orphans()  # if a flow run of another test has not been here before
+        wait_for(lambda: not _alive(tmp_path / "killed"), "the end of what the killed run has left")
+        assert len(_alive(tmp_path / "alive")) == 3
+    finally:
+        alive.kill()
+        alive.wait()
+        end_orphans()
+
+
+def test_processes_of_another_container_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their ids mean nothing here."""
+    monkeypatch.setenv(MARK, "")
+    mark()
+    namespace, pid, created, rest = os.environ[MARK].split("/")
+    assert not processes._is_orphaned(os.environ[MARK]), "it is this process"
+    assert processes._is_orphaned(f"{namespace}/{pid}/{int(created) - 86400}/{rest}"), "its id is used again"
+    assert not processes._is_orphaned(f"another/{pid}/{int(created) - 86400}/{rest}")
+    assert not processes._is_orphaned("anything")
