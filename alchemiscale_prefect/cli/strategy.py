@@ -1,13 +1,13 @@
 """``alchemiscale-prefect strategy``."""
 
-import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from alchemiscale_prefect.cli import strategy_simulation
 from alchemiscale_prefect.cli.connection import Network, connected, known_network, network_key
 from alchemiscale_prefect.cli.output import Json, answer, line, note, printable, record, table
+from alchemiscale_prefect.cli.strategy_class import ClassOrFile, Settings, read_strategy
 from alchemiscale_prefect.domain.errors import Conflict, InvalidInput, NotFound
 from alchemiscale_prefect.domain.keys import ScopedKey
 from alchemiscale_prefect.domain.strategies import (
@@ -20,7 +20,6 @@ from alchemiscale_prefect.domain.strategies import (
 )
 
 if TYPE_CHECKING:
-    from alchemiscale_prefect.chemistry.base import GufeTokenizable
     from alchemiscale_prefect.sdk.client import AlchemiscaleClient
     from alchemiscale_prefect.wire.strategies import StrategyProposal
 
@@ -30,18 +29,8 @@ app = typer.Typer(no_args_is_help=True)
 @app.command("set")
 def set_strategy(
     network: Network,
-    strategy: Annotated[
-        str,
-        typer.Argument(
-            metavar="CLASS|FILE",
-            help="A class, as package.module:Class, or a file with a Strategy as gufe writes it.",
-            show_default=False,
-        ),
-    ],
-    settings: Annotated[
-        str | None,
-        typer.Option(metavar="JSON|FILE", help="Of a class: what differs from its defaults, as a JSON object."),
-    ] = None,
+    strategy: ClassOrFile,
+    settings: Settings = None,
     mode: Annotated[StrategyMode, typer.Option(help="May it also cancel Tasks (full), or do nothing?")] = (
         StrategyMode.partial
     ),
@@ -60,7 +49,7 @@ def set_strategy(
     as_json: Json = False,
 ) -> None:
     """Give a network a Strategy, in place of the one it has; it begins anew."""
-    made = _strategy(strategy, settings)
+    made = read_strategy(strategy, settings)
     with connected() as client:
         key = known_network(client, network)
         set_key = client.set_network_strategy(
@@ -180,40 +169,15 @@ def _show_proposal(proposal: "StrategyProposal | None") -> None:
     table(("transformation", "weight", "target", "created", "actioned", "cancelled", "why"), rows, empty="")
 
 
+app.command()(strategy_simulation.simulate)
+
+
 def _known(client: "AlchemiscaleClient", network: str) -> tuple[ScopedKey, StrategyState]:
     key = known_network(client, network)
     state = client.get_network_strategy_state(key)
     if state is None:
         raise NotFound(f"{key} has no Strategy; give it one with: alchemiscale-prefect strategy set", field="network")
     return key, state
-
-
-def _strategy(name: str, settings: str | None) -> "GufeTokenizable":
-    try:
-        from alchemiscale_prefect.chemistry import documents, strategies
-    except ImportError as error:
-        raise InvalidInput(f"making a Strategy needs gufe: {error}", field="strategy") from error
-    if Path(name).is_file():
-        if settings is not None:
-            raise typer.BadParameter("a file has its settings in it", param_hint="--settings")
-        return documents.read(Path(name))
-    return strategies.make(name, _given(settings))
-
-
-def _given(settings: str | None) -> dict[str, Any]:
-    """Settings as they were given: JSON, or a file of it."""
-    if settings is None:
-        return {}
-    try:
-        text = settings if settings.lstrip().startswith("{") else Path(settings).read_text(encoding="utf-8")
-        given = json.loads(text)
-    except (OSError, ValueError) as error:
-        raise InvalidInput(
-            f"the settings are neither a JSON object nor a file with one: {error}", field="settings"
-        ) from error
-    if not isinstance(given, dict):
-        raise InvalidInput("the settings must be a JSON object, of names and values", field="settings")
-    return given
 
 
 def _settings_of(strategy: Any) -> dict[str, Any]:

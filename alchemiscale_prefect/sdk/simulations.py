@@ -7,8 +7,7 @@ from alchemiscale_prefect.domain.errors import InvalidInput
 from alchemiscale_prefect.domain.keys import ScopedKey
 from alchemiscale_prefect.domain.proposals import ProposalSettings
 from alchemiscale_prefect.domain.result_summaries import ResultSummary
-from alchemiscale_prefect.domain.scaling import StrategyWeighting
-from alchemiscale_prefect.domain.strategies import DEFAULT_MAX_TASKS, StrategyTaskScaling
+from alchemiscale_prefect.domain.strategies import DEFAULT_MAX_TASKS, StrategyTaskScaling, StrategyWeighting
 from alchemiscale_prefect.sdk.area import Area
 from alchemiscale_prefect.sdk.arguments import as_scoped_key
 from alchemiscale_prefect.wire import paths
