@@ -140,7 +140,7 @@ def main() -> None:
         size = f"{truth.n_nodes}, {len(truth.keys)}"
         print(f"| {of.name} | {size} | {target:.3f} | {bound:.2f} | {' | '.join(cells)} |", flush=True)
         if arguments.write and number < 2:
-            save_plot(shown, arguments.write / f"strategies-{number + 1}.png", of.name)
+            save_plot(shown, arguments.write / f"strategies-{number + 1}.png", of.name, target=target)
 
 
 if __name__ == "__main__":

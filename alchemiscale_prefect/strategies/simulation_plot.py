@@ -10,15 +10,19 @@ from alchemiscale_prefect.strategies.simulation import KJ_PER_KCAL, Course, Simu
 _POINTS = 60
 
 
-def save_plot(simulations: Mapping[str, Simulation], path: Path, title: str = "") -> None:
+def save_plot(
+    simulations: Mapping[str, Simulation], path: Path, title: str = "", *, target: float | None = None
+) -> None:
     """Draw the mean standard error of the ChemicalSystems against the number of Tasks.
 
     Parameters
     ----------
     simulations
-        By what the line is to be called; the uniform allocation is that of the one with the most Tasks.
+        By what the line is to be called. It goes as far as all of them do.
     path
         Ends in what matplotlib writes: ``.png``, ``.svg``, ``.pdf``.
+    target
+        An error to mark, in kcal/mol.
 
     Raises
     ------
@@ -34,11 +38,13 @@ def save_plot(simulations: Mapping[str, Simulation], path: Path, title: str = ""
         ) from error
     figure = Figure(figsize=(6.4, 4.2), layout="constrained")
     axes = figure.subplots()
-    longest = max(simulations.values(), key=lambda simulation: len(simulation.strategy.tasks))
+    shortest = min(simulations.values(), key=lambda simulation: len(simulation.strategy.tasks))
     lines = [(name, simulation.strategy, "-") for name, simulation in simulations.items()]
-    for name, course, style in [*lines, ("uniform", longest.uniform, "--")]:
-        tasks, errors = _line(course)
+    for name, course, style in [*lines, ("uniform", shortest.uniform, "--")]:
+        tasks, errors = _line(course, len(shortest.strategy.tasks))
         axes.plot(tasks, errors, style, label=name, color="0.45" if style == "--" else None)
+    if target is not None:
+        axes.axhline(target, color="0.75", linewidth=0.8)
     axes.set(xlabel="Tasks", ylabel="mean standard error of a ChemicalSystem (kcal/mol)", title=title)
     axes.set_ylim(bottom=0)
     axes.set_xlim(left=0)
@@ -47,9 +53,9 @@ def save_plot(simulations: Mapping[str, Simulation], path: Path, title: str = ""
     figure.savefig(path, dpi=150)
 
 
-def _line(course: Course) -> tuple[list[int], list[float]]:
+def _line(course: Course, last: int) -> tuple[list[int], list[float]]:
     """Points of a line, about evenly apart; where results do not connect the network yet there is none."""
-    step = max(1, len(course.tasks) // _POINTS)
-    points = [(n, course.mean_error(n) / KJ_PER_KCAL) for n in range(0, len(course.tasks) + 1, step)]
+    numbers = sorted({*range(0, last + 1, max(1, last // _POINTS)), last})
+    points = [(n, course.mean_error(n) / KJ_PER_KCAL) for n in numbers]
     known = [(n, error) for n, error in points if math.isfinite(error)]
     return [n for n, _ in known], [error for _, error in known]

@@ -1,6 +1,7 @@
 """Simulated Strategies."""
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from alchemiscale_prefect.domain.proposals import ProposalSettings
 from alchemiscale_prefect.strategies import BudgetStrategy, ConnectivityStrategy, UncertaintyStrategy
 from alchemiscale_prefect.strategies.budget import BudgetStrategySettings
 from alchemiscale_prefect.strategies.simulation import KJ_PER_KCAL, simulate
+from alchemiscale_prefect.strategies.simulation_plot import save_plot
 from alchemiscale_prefect.strategies.uncertainty import UncertaintyStrategySettings
 from tests.unit.strategies.networks import network, repeats
 
@@ -82,6 +84,16 @@ def test_the_error_is_that_of_the_maximum_likelihood_estimate() -> None:
     assert ran.strategy.mean_error(3) / KJ_PER_KCAL == pytest.approx(0.5 / math.sqrt(3) / 2)
     assert ran.strategy.tasks_until(KJ_PER_KCAL * 0.5 / math.sqrt(2) / 2 + 1e-9) == 2
     assert ran.strategy.tasks_until(1e-6) is None
+
+
+def test_the_plot_is_a_picture(tmp_path: Path) -> None:
+    ran = simulate(NET, uncertainty(), n_iterations=6, noise=noise())
+    ran.save_plot(tmp_path / "plot.png", title="small")
+    assert (tmp_path / "plot.png").read_bytes().startswith(b"\x89PNG")
+    save_plot({"one": ran, "other": ran}, tmp_path / "plot.svg", target=0.1)
+    drawn = (tmp_path / "plot.svg").read_text()
+    assert "<svg" in drawn
+    assert drawn.count('id="line2d') >= 4  # two Strategies, uniform, the target
 
 
 @pytest.mark.parametrize("wrong", [0.0, -1.0, math.nan, {}])
