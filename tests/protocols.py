@@ -68,6 +68,15 @@ def executions(directory: str | Path) -> Counter[str]:
     return Counter(path.name.rpartition(".")[0] for path in Path(directory).glob("*.*"))
 
 
+def wake(directory: str | Path) -> None:
+    """Have no `SleepingProtocol` of this directory sleep any longer."""
+    _alarm(directory).touch()
+
+
+def _alarm(directory: str | Path) -> Path:
+    return Path(directory) / "alarm"
+
+
 # --- a Protocol that fans out -----------------------------------------------------------------------------------
 
 
@@ -241,6 +250,7 @@ class FlakyProtocol(FanOutProtocol):
 
 class SleepingSettings(SettingsBaseModel):
     n_units: int = 2
+    awake: int = 0
     duration: SecondQuantity = 0.1 * unit.second
     marker_directory: str
     free_energy: KJPerMolQuantity = -12.5 * unit.kilojoule_per_mole
@@ -250,7 +260,10 @@ class SleepingUnit(ProtocolUnit):
     @staticmethod
     def _execute(ctx: Any, *, index: int, settings: SleepingSettings, **inputs: Any) -> dict[str, Any]:
         before = mark(settings.marker_directory, f"sleep-{index}")
-        time.sleep(settings.duration.m_as("second"))
+        begun = sum(n for label, n in executions(settings.marker_directory).items() if label.startswith("sleep-"))
+        end = time.monotonic() + settings.duration.m_as("second")
+        while begun > settings.awake and time.monotonic() < end and not _alarm(settings.marker_directory).exists():
+            time.sleep(0.05)
         mark(settings.marker_directory, f"woke-{index}")
         return {"before": before}
 
@@ -265,7 +278,8 @@ class AwakeUnit(ProtocolUnit):
 class SleepingProtocol(FanOutProtocol):
     """``n_units`` parallel units that sleep for ``duration``, then one that waits for all.
 
-    Unit ``i`` marks ``sleep-i`` when it starts and ``woke-i`` when it ends; the last one marks ``awake``.
+    The first ``awake`` to begin do not sleep; `wake` ends the sleep of all others. Unit ``i`` marks ``sleep-i`` when it
+    starts and ``woke-i`` when it ends; the last one marks ``awake``.
     """
 
     _settings_cls = SleepingSettings

@@ -3,7 +3,6 @@
 import json
 import os
 import secrets
-import socket
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
@@ -16,10 +15,11 @@ from alchemiscale_prefect.local.processes import tail
 from alchemiscale_prefect.local.stack import USER, LocalStack, StackOptions
 from alchemiscale_prefect.sdk.client import AlchemiscaleClient
 from tests.debian_postgres import prefect_postgres
+from tests.ports import free_port
 from tests.waiting import wait_for
 
-# long enough for an API that restarts on a busy machine
-LEASE_SECONDS = 15.0
+# longer than the API takes to restart on a very busy machine; a killed run is noticed before, by what Prefect says
+LEASE_SECONDS = 60.0
 
 
 @pytest.fixture(scope="session")
@@ -31,10 +31,7 @@ def short_tmp() -> Iterator[Path]:
 
 def ports_of_its_own(folder: Path) -> None:
     """Keep a stack away from the usual ports, which another process of these tests takes for its own stack."""
-    with socket.socket() as one, socket.socket() as two:
-        for probe in (one, two):
-            probe.bind(("127.0.0.1", 0))
-        config = StackConfig(*(secrets.token_urlsafe(48) for _ in range(3)), one.getsockname()[1], two.getsockname()[1])
+    config = StackConfig(*(secrets.token_urlsafe(48) for _ in range(3)), free_port(), free_port())
     layout = Layout(folder)
     layout.secrets.parent.mkdir(parents=True)
     layout.secrets.write_text(json.dumps(asdict(config)))
@@ -81,7 +78,7 @@ def client(stack: LocalStack) -> Iterator[AlchemiscaleClient]:
 def wait(stack: LocalStack) -> Callable[..., None]:
     """Wait until something is true; a part of the stack that ends meanwhile is an error at once."""
 
-    def until(true: Callable[[], object], what: str, seconds: float = 90.0) -> None:
+    def until(true: Callable[[], object], what: str, seconds: float = 240.0) -> None:
         def checked() -> object:
             stack.check()
             return true()
