@@ -36,6 +36,8 @@ def explain(
     """
     principal.require(key.scope)
     with database.transaction() as connection:
+        # else, to count some, all that wait may be looked for first
+        queue.read_in_order(connection)
         found = tasks.find(connection, [key]).get(str(key))
         if found is None:
             raise NotFound("No such object in database", field="task")

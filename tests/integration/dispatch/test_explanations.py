@@ -10,6 +10,7 @@ from alchemiscale_prefect.domain.keys import ScopedKey
 from alchemiscale_prefect.domain.scopes import Scope
 from alchemiscale_prefect.domain.shares import Shares
 from alchemiscale_prefect.services import dispatch, explanations, networks, tasks
+from alchemiscale_prefect.store import queue
 from tests.integration.dispatch.failing import CUDA, add, fail_once
 from tests.integration.dispatch.world import MemoryLauncher, Net, World, own_keys, pool
 
@@ -147,9 +148,11 @@ def test_no_more_is_counted_than_is_told(world: World, net: Net, monkeypatch: py
     assert "more than 10,000 Tasks of lower priority numbers" in said(stand(world, key))
     # and no more is read: each statement goes by an index
     with world.database.restricted(world.user.scopes).transaction() as connection:
+        queue.read_in_order(connection)
         for statement, given in [item for item in statements if "from action" in item[0] and "busy" not in item[0]]:
             plan = "\n".join(connection.exec_driver_sql(f"explain {statement}", given).scalars())
             assert "Seq Scan on action " not in plan, plan
+            assert "Bitmap" not in plan, plan
 
 
 # --- others -----------------------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from alchemiscale_prefect.domain.errors import InvalidInput
 from alchemiscale_prefect.domain.scopes import Scope
 from alchemiscale_prefect.domain.shares import UNKNOWN_DURATION, Ledger, Shares, Usage
+from alchemiscale_prefect.settings import ApiSettings, DispatchSettings, read
 
 A, B, C = Scope("a"), Scope("b"), Scope("c")
 HOUR = 3600.0
@@ -170,3 +171,46 @@ def test_each_turn_is_of_who_has_used_least_for_its_share(
         # who had a turn was at the least level then, and no level falls
         assert last.committed / last.share <= min(others) + last.expected / last.share + 1e-6
         assert last.committed / last.share >= begun[group]
+
+
+# --- the settings -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(params=[ApiSettings, DispatchSettings])
+def settings(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> type[ApiSettings | DispatchSettings]:
+    monkeypatch.setenv("ALCHEMISCALE_JWT_SECRET", "0123456789abcdef" * 2)
+    group: type[ApiSettings | DispatchSettings] = request.param
+    return group
+
+
+def test_shares_are_off_unless_they_are_set(
+    settings: type[ApiSettings | DispatchSettings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for unset in (None, "", " "):
+        if unset is not None:
+            monkeypatch.setenv("ALCHEMISCALE_SHARES", unset)
+        assert read(settings).fair_share is None
+    monkeypatch.setenv("ALCHEMISCALE_SHARES", '{"a": 3}')
+    monkeypatch.setenv("ALCHEMISCALE_SHARES_WINDOW_HOURS", "12")
+    assert read(settings).fair_share == Shares({A: 3.0}, timedelta(hours=12))
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "complaint"),
+    [
+        ("ALCHEMISCALE_SHARES", '{"a": 0}', "must be a number above 0"),
+        ("ALCHEMISCALE_SHARES", "a=3", 'no JSON .*; expected {"organisation": 3'),
+        ("ALCHEMISCALE_SHARES_WINDOW_HOURS", "0", "greater than 0"),
+        ("ALCHEMISCALE_SHARES_WINDOW_HOURS", "1000", "less than or equal to 744"),
+    ],
+)
+def test_a_wrong_setting_is_named(
+    settings: type[ApiSettings | DispatchSettings],
+    monkeypatch: pytest.MonkeyPatch,
+    variable: str,
+    value: str,
+    complaint: str,
+) -> None:
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(InvalidInput, match=f"^{variable} is wrong: .*{complaint}"):
+        read(settings)
