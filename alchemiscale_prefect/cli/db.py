@@ -93,10 +93,15 @@ def restore(
 @contextmanager
 def _database() -> "Iterator[Database]":
     from alchemiscale_prefect.bootstrap import make_database
+    from alchemiscale_prefect.domain.errors import Unavailable
+    from alchemiscale_prefect.services import database_checks
 
     database = make_database()
     try:
         yield database
+    except Unavailable as error:
+        # an operator, who has the database's credentials, is told more than a user of the API
+        raise Unavailable(f"{database_checks.cause(error)}; {database_checks.fix(error)}") from error
     finally:
         database.close()
 

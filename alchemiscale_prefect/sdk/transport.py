@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 import httpx
 
-from alchemiscale_prefect.domain.errors import InvalidInput, NotAuthorized
+from alchemiscale_prefect.domain.errors import InvalidInput, NotAuthorized, NotFound
 from alchemiscale_prefect.sdk.errors import AlchemiscaleClientError, AlchemiscaleConnectionError
 from alchemiscale_prefect.sdk.retries import (
     RetryPolicy,
@@ -146,7 +146,7 @@ class Transport:
                 )
             )
 
-        return self._retried(send, idempotent)
+        return self._retried(send, idempotent, removes=method == "DELETE")
 
     def fan_out(self, function: Callable[[Item], Value], items: Iterable[Item]) -> Iterator[Value]:
         """`function` of each item, several at once, given in the order of `items`.
@@ -216,22 +216,28 @@ class Transport:
 
     # --- and more ----------------------------------------------------------------------------------------------------
 
-    def _retried(self, send: Callable[[], httpx.Response], idempotent: bool) -> httpx.Response:
+    def _retried(self, send: Callable[[], httpx.Response], idempotent: bool, removes: bool) -> httpx.Response:
         retry = 0
+        unheard = False
         while True:
             retry += 1
             retry_after = None
             try:
                 return send()
             except AlchemiscaleClientError as error:
+                if removes and unheard and error.code == NotFound.code:
+                    # gone: the try whose answer was lost removed it
+                    return httpx.Response(HTTPStatus.NO_CONTENT)
                 if not (is_retryable(error, idempotent) and self.retry.allows(retry)):
                     raise
                 retry_after = error.retry_after
+                unheard = True
             except httpx.RequestError as error:
                 harmless = idempotent or not was_sent(error)
                 if is_permanent(error) or not harmless or not self.retry.allows(retry):
                     what = str(error) or type(error).__name__
                     raise AlchemiscaleConnectionError(f"No answer from {self.api_url}: {what}") from error
+                unheard = unheard or was_sent(error)
             time.sleep(self.retry.wait_seconds(retry, retry_after))
 
 

@@ -21,13 +21,15 @@ def reachable(database: Database) -> list[Check]:
         version = database.version()
         current, needed = schema.revisions(database)
     except AlchemiscaleError as error:
-        fix = "see that Postgres runs and that ALCHEMISCALE_DATABASE_URL is its address, user, password and database"
-        return [checks.failed("database", _cause(error), fix), checks.skipped("schema", "the database cannot be used")]
+        return [
+            checks.failed("database", cause(error), fix(error)),
+            checks.skipped("schema", "the database cannot be used"),
+        ]
     found = [checks.ok("database", f"Postgres {version}")]
     if current != needed:
         ahead = current is not None and not schema.is_known(current)
-        fix = "this program is older than the database's schema: install the newer version" if ahead else UPGRADE
-        return [*found, checks.failed("schema", f"revision {current or 'none'}, needed is {needed}", fix)]
+        then = "this program is older than the database's schema: install the newer version" if ahead else UPGRADE
+        return [*found, checks.failed("schema", f"revision {current or 'none'}, needed is {needed}", then)]
     return [*found, checks.ok("schema", f"revision {current}"), _row_security(database)]
 
 
@@ -53,11 +55,34 @@ def mend(database: Database) -> str:
     return f"{wrong} counts made anew, {requeued} Tasks put into their place in the queue"
 
 
-def _cause(error: AlchemiscaleError) -> str:
-    # psycopg's own words tell a wrong password from a wrong address
+def cause(error: AlchemiscaleError) -> str:
+    """Why the database could not be used, for who may see its address and user: in psycopg's own words, if it has any.
+
+    These tell a wrong password from a wrong address and from a database that is not there.
+    """
+    # of several tries the last one's; lines that go on are indented
+    lines = [line for line in _said(error).splitlines() if not line[:1].isspace()]
+    if not lines:
+        return error.message
+    return f"{error.message.partition(';')[0]}: {lines[-1].removeprefix('- ')}"
+
+
+def fix(error: AlchemiscaleError) -> str:
+    """What to do about a database that could not be used."""
+    if _missing(error):
+        return "make it with: alchemiscale-prefect db init; or set ALCHEMISCALE_DATABASE_URL to another"
+    return "see that Postgres runs and that ALCHEMISCALE_DATABASE_URL is its address, user, password and database"
+
+
+def _said(error: AlchemiscaleError) -> str:
     origin = getattr(error.__cause__, "orig", None)
-    detail = str(origin).strip().splitlines() if isinstance(error, Unavailable) and origin is not None else []
-    return f"{error.message.partition(';')[0]}: {detail[0]}" if detail else error.message
+    return str(origin).strip() if isinstance(error, Unavailable) and origin is not None else ""
+
+
+def _missing(error: AlchemiscaleError) -> bool:
+    # psycopg gives no SQLSTATE for what fails before there is a connection
+    said = _said(error)
+    return 'database "' in said and '" does not exist' in said
 
 
 def _row_security(database: Database) -> Check:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from alchemiscale_prefect.domain.access import Grant, IdentityKind, Permission, Principal
+from alchemiscale_prefect.domain.errors import InvalidInput
 from alchemiscale_prefect.domain.identities import Access, check_number_of_grants
 from alchemiscale_prefect.domain.scopes import Scope
 from alchemiscale_prefect.services import audit
@@ -29,8 +30,10 @@ def grant(
     NotFound
         There is no such identity.
     InvalidInput
-        It would have permissions in too many scopes, or `grants` contradict each other.
+        It would have permissions in too many scopes, or `grants` are none or contradict each other.
     """
+    if not grants:
+        raise InvalidInput("no scopes were given; name one or more", field="grants")
     given = by_scope(kind, grants)
     with database.transaction() as connection:
         acting = check_acting(connection, principal, (kind, identifier))
@@ -56,7 +59,11 @@ def revoke(
         The principal may not take this; nothing was changed.
     NotFound
         There is no such identity.
+    InvalidInput
+        `scopes` are none.
     """
+    if not scopes:
+        raise InvalidInput("no scopes were given; name one or more", field="scopes")
     with database.transaction() as connection:
         acting = check_acting(connection, principal, (kind, identifier))
         for scope in scopes:

@@ -47,10 +47,11 @@ def check_readable(principal: Principal, keys: Sequence[ScopedKey]) -> None:
 
 
 def require_networks(connection: Connection, keys: Sequence[ScopedKey], field: str = "network") -> list[int]:
-    """The ids of networks, in this order; `NotFound` if one is not there."""
+    """The ids of networks, in this order; `NotFound` if one is not there, which of several it names."""
     ids = objects.ids_of(connection, "network", list(dict.fromkeys(keys)))
-    if any(str(key) not in ids for key in keys):
-        raise NotFound("No such object in database", field=field)
+    for key in keys:
+        if str(key) not in ids:
+            raise NotFound("No such object in database" + (f": {key}" if len(keys) > 1 else ""), field=field)
     return [ids[str(key)] for key in keys]
 
 

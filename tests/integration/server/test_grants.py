@@ -119,6 +119,14 @@ def test_other_kinds_of_identities_are_for_administrators(database, people, held
     assert held("cluster", IdentityKind.compute) == {"*-*-*": "write"}
 
 
+def test_no_scopes_at_all_are_a_mistake(database, people, count_rows):
+    rows = count_rows()
+    for change in (grants.grant, grants.revoke):
+        with pytest.raises(InvalidInput, match="no scopes were given"):
+            change(database, OPERATOR, USER, "member", [])
+    assert count_rows() == rows
+
+
 def test_nobody_is_given_so_much_that_no_token_can_carry_it(connected, database, held, count_rows):
     chief = connected("chief")
     many = [

@@ -1,5 +1,6 @@
 """The command line: the database."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -61,6 +62,18 @@ def test_a_database_out_of_reach_is_told_in_a_line() -> None:
         assert error["code"] == "unavailable"
         assert "secret" not in error["detail"]
     assert cli("db", "check").code == 1
+
+
+def test_a_database_that_is_not_there_is_named_with_what_makes_it(postgres: Server, tmp_path: Path) -> None:
+    cli = command_line(postgres.url.set(database="alchemiscale_none").render_as_string(hide_password=False))
+    (tmp_path / "a backup").touch()
+    for words in (("upgrade",), ("backup", tmp_path / "new"), ("restore", tmp_path / "a backup")):
+        error = cli.refused("db", *words)
+        assert error["code"] == "unavailable"
+        assert '"alchemiscale_none" does not exist' in error["detail"]
+        assert "db init" in error["detail"]
+    (database, *_) = json.loads(cli("db", "check", "--json").out)["checks"]
+    assert "db init" in database["fix"]
 
 
 def test_what_is_not_set_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

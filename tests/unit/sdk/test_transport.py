@@ -242,6 +242,28 @@ def test_a_compression_that_does_not_exist(transport: Transport, server: Scripte
     assert not server.received
 
 
+NOT_THERE = Answer(404, {"detail": "there is no user identity 'alice'", "code": "not_found", "field": "identifier"})
+
+
+@pytest.mark.parametrize("lost", [Answer(drop=True), Answer(503)])
+def test_what_is_gone_after_a_lost_answer_was_removed(
+    transport: Transport, server: ScriptedServer, lost: Answer
+) -> None:
+    server.answers = [lost, NOT_THERE]
+    assert transport.request("DELETE", "/admin/identities/user/alice").is_success
+    assert len(server.received) == 2
+
+
+def test_what_was_never_there_is_said_to_be_missing(transport: Transport, server: ScriptedServer) -> None:
+    server.answers = [NOT_THERE]
+    with pytest.raises(AlchemiscaleClientError, match="there is no user identity"):
+        transport.request("DELETE", "/admin/identities/user/alice")
+    # only what removes is done when its object is gone
+    server.answers = [Answer(drop=True), NOT_THERE]
+    with pytest.raises(AlchemiscaleClientError, match="there is no user identity"):
+        transport.request("GET", "/admin/identities/user/alice")
+
+
 @pytest.mark.parametrize("url", ["alchemiscale.example.org", "localhost:8000", ""])
 def test_a_url_without_scheme_is_refused_early(url: str) -> None:
     with pytest.raises(InvalidInput, match="must begin with http:// or https://"):
