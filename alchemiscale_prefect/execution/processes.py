@@ -51,7 +51,9 @@ def _is_orphaned(mark: str) -> bool:
     try:
         process = psutil.Process(int(pid))
         # by the clock, which may have been set since
-        return process.status() == psutil.STATUS_ZOMBIE or abs(process.create_time() - int(created)) > _CLOCK_SECONDS
+        return bool(
+            process.status() == psutil.STATUS_ZOMBIE or abs(process.create_time() - int(created)) > _CLOCK_SECONDS
+        )
     except psutil.NoSuchProcess:
         return True
 
