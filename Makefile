@@ -62,6 +62,7 @@ bench: $(INSTALLED)  ## what calls, submissions, claims and dispatch cost, besid
 	@$(BIN)/python -c "import procrastinate" 2>/dev/null || \
 	    $(BIN)/python -m pip install -qq --no-input --disable-pip-version-check "procrastinate>=3.10,<4"
 	@$(BIN)/python -m benchmarks.queue
+	@$(BIN)/python -m benchmarks.strategy
 	@$(BIN)/python -m benchmarks.dispatch
 
 docs: $(INSTALLED)  ## the documentation, in site/
