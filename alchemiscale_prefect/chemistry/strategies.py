@@ -1,6 +1,7 @@
 """Strategies, made from the name of their class and their settings."""
 
 import importlib
+import inspect
 from collections.abc import Mapping
 from typing import Any, get_type_hints
 
@@ -9,6 +10,9 @@ from alchemiscale_prefect.chemistry.base import GufeTokenizable
 from alchemiscale_prefect.domain.errors import InvalidInput
 
 _CLASS = "class"
+_SETTINGS = "settings"
+_INNER = ("strategy", "strategies")
+"""Parameters of Strategies that are made of others."""
 
 
 def make(name: str, settings: Mapping[str, Any], *, allowed: AllowedModules | None = None) -> GufeTokenizable:
@@ -19,7 +23,8 @@ def make(name: str, settings: Mapping[str, Any], *, allowed: AllowedModules | No
     name
         Its class, ``package.module:Class`` or ``package.module.Class``.
     settings
-        What differs from the class's default settings.
+        What differs from the class's default settings. Of a class that is made of other Strategies these too, under the
+        name of its parameter: each a mapping with ``class`` and, if need be, ``settings``; or a list of such.
     allowed
         Modules that may be imported. Default: :meth:`AllowedModules.from_environment`.
 
@@ -30,14 +35,31 @@ def make(name: str, settings: Mapping[str, Any], *, allowed: AllowedModules | No
     ModuleNotAllowed
         The module is not allowed.
     """
-    cls = _class(name, AllowedModules.from_environment() if allowed is None else allowed)
+    allowed = AllowedModules.from_environment() if allowed is None else allowed
+    cls = _class(name, allowed)
+    inner = [parameter for parameter in inspect.signature(cls.__init__).parameters if parameter in _INNER]
+    own = {field: value for field, value in settings.items() if field not in inner}
+    parts = {field: _parts(cls, field, settings.get(field), allowed) for field in inner}
     try:
-        made: GufeTokenizable = cls(_settings(cls, settings))
+        made: GufeTokenizable = cls(_settings(cls, own), **parts)
     except InvalidInput:
         raise
     except Exception as error:  # a Strategy's own checks may raise anything
-        raise InvalidInput(f"{name} refuses these settings: {error}", field="settings") from error
+        raise InvalidInput(f"{name} refuses these settings: {error}", field=_SETTINGS) from error
     return made
+
+
+def _parts(cls: type, field: str, given: Any, allowed: AllowedModules) -> Any:
+    """The Strategies that another one is made of."""
+    if isinstance(given, list):
+        return [_parts(cls, field, one, allowed) for one in given]
+    if not isinstance(given, Mapping) or not isinstance(given.get(_CLASS), str) or given.keys() - {_CLASS, _SETTINGS}:
+        example = {_CLASS: "package.module:Class", _SETTINGS: {}}
+        raise InvalidInput(
+            f"{cls.__qualname__} is made of other Strategies: give `{field}` as {example}, or as a list of such",
+            field=_SETTINGS,
+        )
+    return make(given[_CLASS], given.get(_SETTINGS) or {}, allowed=allowed)
 
 
 def _class(name: str, allowed: AllowedModules) -> Any:
@@ -69,6 +91,6 @@ def _settings(cls: Any, given: Mapping[str, Any]) -> Any:
     if unknown := sorted(set(given) - fields):
         known = ", ".join(sorted(fields)) or "none"
         raise InvalidInput(
-            f"{cls.__qualname__} has no settings {', '.join(unknown)}; there are: {known}", field="settings"
+            f"{cls.__qualname__} has no settings {', '.join(unknown)}; there are: {known}", field=_SETTINGS
         )
     return kind(**values)
