@@ -130,7 +130,12 @@ class Attempt:
         with keeper:
             try:
                 outcome = self._run(begun)
-            except (AttemptVoid, CutShort):
+            except CutShort:
+                raise
+            except AttemptVoid:
+                # nothing computes here any more: who comes next need not wait for the end of the lease
+                with suppress(AlchemiscaleError, OSError):
+                    self._client.release("its attempt is void", "stopped")
                 raise
             except OutOfTime as error:
                 with suppress(AlchemiscaleError, OSError):

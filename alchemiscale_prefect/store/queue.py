@@ -3,6 +3,8 @@
 An action (a Task on a network) is ``queued`` while its Task may be claimed through it. `refresh` says when that is,
 once, and is called after every change that could matter. Whoever changes Tasks locks them first, with `lock`, always
 in the order of their ids, so that two changes never wait for each other in a circle; the claim skips what is locked.
+Locks are `for no key update`: a Task that is updated twice in a transaction has Postgres look at the Task that it
+extends, with a lock that waits for `for update`, out of the order.
 """
 
 from collections import Counter, defaultdict, deque
@@ -23,7 +25,7 @@ CHANNEL = "alchemiscale_queue"
 
 _CHANCE = Random()  # noqa: S311  not a secret
 
-_LOCK = text("select id from task where id = any(:tasks) order by id for update")
+_LOCK = text("select id from task where id = any(:tasks) order by id for no key update")
 
 # whether the Task ``t``, which extends ``parent``, may be claimed through an action
 _MAY_BE_CLAIMED = """t.status = 'waiting' and t.not_before is null
@@ -139,7 +141,7 @@ _PICK = text(
         where a.network_id = place.network_id and a.queued
         order by a.priority, a.draw
         limit place.count
-        for update of t, a skip locked) head
+        for no key update of t, a skip locked) head
     """
 ).bindparams(bindparam("networks", type_=ARRAY(BigInteger)), bindparam("counts", type_=ARRAY(BigInteger)))
 

@@ -37,7 +37,7 @@ _FENCE = text(
            s.org, s.campaign, s.project
     from attempt a join task t on t.id = a.task_id join scope s on s.id = t.scope_id
     where t.key = :task and a.n = :n and a.lease_owner = :owner
-    for update of t, a
+    for no key update of t, a
     """
 )
 
@@ -348,7 +348,7 @@ def finish_task(connection: Connection, held: HeldAttempt, *, who: str, ok: bool
     if ok:
         connection.execute(text("delete from action where task_id = :task"), {"task": held.task_id})
     children = connection.execute(
-        text("select id from task where extends_id = :task order by id for update"), {"task": held.task_id}
+        text("select id from task where extends_id = :task order by id for no key update"), {"task": held.task_id}
     ).scalars()
     queue.refresh(connection, [held.task_id, *children])
 

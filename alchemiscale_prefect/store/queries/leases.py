@@ -28,7 +28,7 @@ _MAY_BEGIN = text(
     where a.task_id = :task and a.n = :n
       and ((a.state = 'dispatched' and (a.flow_run_id is null or a.flow_run_id = :flow_run))
            or (a.state = 'running' and a.flow_run_id = :flow_run))
-    for update of a
+    for no key update of a
     """
 ).bindparams(bindparam("flow_run", type_=Uuid))
 
@@ -75,7 +75,7 @@ def begin(
     """
     # the Task first, as everybody does
     task_id: int | None = connection.execute(
-        text("select id from task where key = :task and status in ('waiting', 'running') for update"),
+        text("select id from task where key = :task and status in ('waiting', 'running') for no key update"),
         {"task": attempt.task},
     ).scalar_one_or_none()
     if task_id is None:

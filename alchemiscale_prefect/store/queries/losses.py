@@ -109,7 +109,7 @@ def give_back(connection: Connection, attempts: Sequence[tuple[int, int]], reaso
 _END_REST = text(
     """
     update task set not_before = null
-    where id in (select id from task where not_before <= now() order by id for update skip locked)
+    where id in (select id from task where not_before <= now() order by id for no key update skip locked)
     returning id
     """
 )

@@ -98,7 +98,7 @@ def stale_checkpoints(connection: Connection, limit: int) -> Mapping[int, str]:
                            where task.status = any(:final) order by c.task_id limit :limit)
               and not exists (select 1 from attempt a
                               where a.task_id = t.id and a.state in ('dispatched', 'running'))
-            order by t.id for update of t skip locked
+            order by t.id for no key update of t skip locked
             """
         ),
         {"final": [status.value for status in _FINAL], "limit": limit},

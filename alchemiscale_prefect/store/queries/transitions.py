@@ -18,7 +18,7 @@ _MOVE = text(
     with was as materialized (
         select id, status from task
         where id = any(:tasks) and status = any(:sources) and status <> :status
-        order by id for update),
+        order by id for no key update),
     moved as (
         update task t
         set status = :status, status_changed_at = now(), reason = :reason,

@@ -100,7 +100,8 @@ def test_a_void_attempt_ends_quietly_wherever_it_learns_of_it(api: Api, run: Run
     with pytest.raises(AttemptVoid):
         run()
     assert api.finished is None
-    assert api.released == []
+    # it says that it has stopped: who comes next need not wait for the end of the lease
+    assert (api.released, api.causes) == (["its attempt is void"], ["stopped"])
     assert len(units.ran) == {"store_dag": 0, "store_unit": 1}.get(where, 5)
 
 
