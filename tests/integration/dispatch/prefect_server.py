@@ -6,8 +6,11 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from uuid import UUID
 
 import httpx
+from prefect.client.orchestration import SyncPrefectClient
+from prefect.states import State
 
 from tests.ports import free_port
 from tests.waiting import wait_for
@@ -54,3 +57,21 @@ def _is_up(url: str) -> bool:
         return httpx.get(f"{url}/health", timeout=5, verify=False).is_success
     except httpx.HTTPError:
         return False
+
+
+def move(client: SyncPrefectClient, flow_run: UUID, *states: State) -> None:
+    """Set states of a flow run, one after the other."""
+    for state in states:
+        client.set_flow_run_state(flow_run, state)
+
+
+def deploy_other(client: SyncPrefectClient, work_pool: str) -> str:
+    """Another deployment on the work pool, as an operator may have there."""
+    flow_id = client.create_flow_from_name("other")
+    client.create_deployment(flow_id=flow_id, name="other", work_pool_name=work_pool, entrypoint="other.other")
+    return "other/other"
+
+
+def update_queue(client: SyncPrefectClient, queue: UUID, **changes: object) -> None:
+    """Change a work queue."""
+    client.request("PATCH", "/work_queues/{id}", path_params={"id": queue}, json=changes).raise_for_status()

@@ -2,11 +2,12 @@
 
 import uuid
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from prefect.client.orchestration import SyncPrefectClient
-from prefect.client.schemas.actions import WorkPoolUpdate
+from prefect.client.schemas.actions import LogCreate, WorkPoolUpdate
 from prefect.client.schemas.objects import StateType
 from prefect.exceptions import ObjectNotFound
 from prefect.settings import PREFECT_API_URL, temporary_settings
@@ -14,14 +15,17 @@ from prefect.states import Cancelling, Completed, Crashed, Pending, Running, Sta
 
 from alchemiscale_prefect.domain.attempts import AttemptId, Capacity, Fate, Launch, RunState
 from alchemiscale_prefect.domain.checks import CheckStatus
+from alchemiscale_prefect.orchestration import flow_runs as flow_runs_module
 from alchemiscale_prefect.orchestration import launcher as launcher_module
+from alchemiscale_prefect.orchestration.cancellation import is_cancelled
 from alchemiscale_prefect.orchestration.checks import check_prefect
 from alchemiscale_prefect.orchestration.deployments import deploy_run_task, ensure_process_pool
+from alchemiscale_prefect.orchestration.flow_runs import PrefectFlowRuns
 from alchemiscale_prefect.orchestration.launcher import LOOK_UP_SIZE, PrefectLauncher
 from alchemiscale_prefect.services import dispatch
 from alchemiscale_prefect.services.dispatch import Pass
 from tests.command_line import CommandLine
-from tests.integration.dispatch.prefect_server import prefect_server
+from tests.integration.dispatch.prefect_server import deploy_other, move, prefect_server, update_queue
 from tests.integration.dispatch.world import World, pool
 
 POOL = "test-pool"
@@ -66,11 +70,6 @@ def _launch_one(launcher: PrefectLauncher) -> uuid.UUID:
     (launched,) = launcher.launch(_launches(1))
     assert launched.flow_run_id is not None
     return launched.flow_run_id
-
-
-def _move(client: SyncPrefectClient, flow_run: uuid.UUID, *states: State) -> None:
-    for state in states:
-        client.set_flow_run_state(flow_run, state)
 
 
 def test_deploying_twice_changes_nothing(client: SyncPrefectClient, deployment: str) -> None:
@@ -150,9 +149,9 @@ def test_states_are_told_in_our_words(client: SyncPrefectClient, launcher: Prefe
     }
     runs = {_launch_one(launcher): state for state in histories}
     for flow_run, state in runs.items():
-        _move(client, flow_run, *histories[state])
+        move(client, flow_run, *histories[state])
     crashed, unknown = _launch_one(launcher), uuid.uuid4()
-    _move(client, crashed, Pending(), Crashed(message="Process exited with status code: 137."))
+    move(client, crashed, Pending(), Crashed(message="Process exited with status code: 137."))
     assert launcher.states([*runs, crashed, unknown]) == {
         **runs,
         crashed: RunState.ended,
@@ -181,8 +180,8 @@ def test_a_scheduled_run_is_cancelled_at_once_and_a_running_one_asked_to_stop(
     client: SyncPrefectClient, launcher: PrefectLauncher
 ) -> None:
     scheduled, pending, running = (_launch_one(launcher) for _ in range(3))
-    _move(client, pending, Pending())
-    _move(client, running, Pending(), Running())
+    move(client, pending, Pending())
+    move(client, running, Pending(), Running())
     assert launcher.cancel([scheduled, pending, running]) == {scheduled, pending, running}
     types = {flow_run: client.read_flow_run(flow_run).state_type for flow_run in (scheduled, pending, running)}
     assert types == {
@@ -190,6 +189,8 @@ def test_a_scheduled_run_is_cancelled_at_once_and_a_running_one_asked_to_stop(
         pending: StateType.CANCELLING,
         running: StateType.CANCELLING,
     }
+    # what a run asks that is told to stop
+    assert [is_cancelled(flow_run) for flow_run in (pending, running, _launch_one(launcher))] == [True, True, False]
     # whoever asks again, after a crash, hears the same
     assert launcher.cancel([scheduled, pending, running]) == {scheduled, pending, running}
 
@@ -197,7 +198,7 @@ def test_a_scheduled_run_is_cancelled_at_once_and_a_running_one_asked_to_stop(
 @pytest.mark.parametrize("end", [Completed(), Crashed()], ids=lambda state: state.name)
 def test_a_run_that_has_ended_stays_as_it_is(client: SyncPrefectClient, launcher: PrefectLauncher, end: State) -> None:
     flow_run = _launch_one(launcher)
-    _move(client, flow_run, Pending(), Running(), end)
+    move(client, flow_run, Pending(), Running(), end)
     assert launcher.cancel([flow_run]) == {flow_run}
     assert client.read_flow_run(flow_run).state_type is end.type
 
@@ -230,7 +231,7 @@ def test_capacity_is_what_the_limits_leave_and_a_paused_pool_or_queue_has_none(
     ensure_process_pool(client, "limited")
     with temporary_settings({PREFECT_API_URL: prefect_api_url}):
         ours = PrefectLauncher(deploy_run_task(client, "limited", working_directory=Path("/tmp")))
-        others = PrefectLauncher(_deploy_other(client, "limited"))
+        others = PrefectLauncher(deploy_other(client, "limited"))
         queue = client.read_deployment_by_name(ours.deployment).work_queue_id
         assert queue is not None
         assert ours.capacity() == Capacity()
@@ -238,16 +239,16 @@ def test_capacity_is_what_the_limits_leave_and_a_paused_pool_or_queue_has_none(
         assert ours.capacity() == Capacity(slots=5)
         # what runs and is about to counts when it is of others; what is only scheduled does not
         for states in ((), (Pending(),), (Pending(), Running()), (Pending(), Running(), Completed())):
-            _move(client, _launch_one(ours), *states)
-            _move(client, _launch_one(others), *states)
+            move(client, _launch_one(ours), *states)
+            move(client, _launch_one(others), *states)
         assert ours.capacity() == Capacity(slots=3)
-        _update_queue(client, queue, concurrency_limit=3)
+        update_queue(client, queue, concurrency_limit=3)
         assert ours.capacity() == Capacity(slots=1)
         client.update_work_pool("limited", WorkPoolUpdate(concurrency_limit=2))
         assert ours.capacity() == Capacity(slots=0)
-        _update_queue(client, queue, is_paused=True)
+        update_queue(client, queue, is_paused=True)
         assert ours.capacity().paused
-        _update_queue(client, queue, is_paused=False)
+        update_queue(client, queue, is_paused=False)
         assert not ours.capacity().paused
         client.update_work_pool("limited", WorkPoolUpdate(is_paused=True))
         assert ours.capacity().paused
@@ -256,32 +257,6 @@ def test_capacity_is_what_the_limits_leave_and_a_paused_pool_or_queue_has_none(
         assert ours.capacity().paused
         ours.close()
         others.close()
-
-
-def _deploy_other(client: SyncPrefectClient, work_pool: str) -> str:
-    """Another deployment on the work pool, as an operator may have there."""
-    flow_id = client.create_flow_from_name("other")
-    client.create_deployment(flow_id=flow_id, name="other", work_pool_name=work_pool, entrypoint="other.other")
-    return "other/other"
-
-
-def _update_queue(client: SyncPrefectClient, queue: uuid.UUID, **changes: object) -> None:
-    client.request("PATCH", "/work_queues/{id}", path_params={"id": queue}, json=changes).raise_for_status()
-
-
-def test_prefect_is_asked_for_its_capacity_once_in_a_while(
-    launcher: PrefectLauncher, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    asked: list[str] = []
-
-    def read(_client: SyncPrefectClient, deployment: str) -> Capacity:
-        asked.append(deployment)
-        return Capacity(slots=len(asked))
-
-    monkeypatch.setattr(launcher_module, "read_capacity", read)
-    assert [launcher.capacity() for _ in range(3)] == [Capacity(slots=1)] * 3
-    monkeypatch.setattr(launcher_module, "CAPACITY_SECONDS", -1.0)
-    assert launcher.capacity() == Capacity(slots=2)
 
 
 def test_a_life_of_a_task_with_the_real_orchestrator(
@@ -310,16 +285,54 @@ def test_a_life_of_a_task_with_the_real_orchestrator(
     assert row.status == "error"
     assert row.reason.startswith("its flow run was cancelled in Prefect")
     # the other one crashes before it begins
-    _move(client, rows[second.gufe_key], Pending(), Crashed())
+    move(client, rows[second.gufe_key], Pending(), Crashed())
     world.age(31)
     assert dispatch.dispatch(world.database, launcher, pool()) == Pass(launched=1, lost=1)
     attempt = AttemptId(str(second), 2)
     run = world.run(attempt, world.attempt(attempt).flow_run_id)
-    _move(client, run.flow_run, Pending(), Running())
+    move(client, run.flow_run, Pending(), Running())
     run.begin()
     run.complete()
     assert world.status(second) == "complete"
     assert dispatch.dispatch(world.database, launcher, pool()) == Pass()
+
+
+def test_what_kubernetes_writes_into_the_logs_says_why_a_run_ended(
+    client: SyncPrefectClient, launcher: PrefectLauncher
+) -> None:
+    explained, silent = (_launch_one(launcher) for _ in range(2))
+    for flow_run in (explained, silent):
+        move(client, flow_run, Pending(), Running(), Crashed(message="No active or succeeded pods found for any job"))
+    lines = ["Pod was evicted: The pod was evicted from its node. The node was low on resource: memory.", "other words"]
+    for second, line in enumerate(lines):
+        at = datetime(2026, 1, 1, 0, 0, second, tzinfo=UTC)
+        client.create_logs([LogCreate(name="o", level=30, message=line, timestamp=at, flow_run_id=explained)])
+    ends = launcher.ends([explained, silent])
+    assert ends[explained].reason.startswith("it was evicted from its host: Pod was evicted")
+    assert ends[silent].reason.startswith("its host or its pod failed: No active")
+
+
+def test_flow_runs_under_way_and_closed_pools_are_what_prefect_says(
+    client: SyncPrefectClient, launcher: PrefectLauncher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(flow_runs_module, "PAGE", 2)
+    flow_runs = PrefectFlowRuns(client)
+    launches = _launches(4, n=3)
+    waiting, running, cancelling, over = (item.flow_run_id or uuid.uuid4() for item in launcher.launch(launches))
+    move(client, running, Pending(), Running())
+    move(client, cancelling, Pending(), Cancelling())
+    move(client, over, Pending(), Running(), Completed())
+    ours = [launch.attempt for launch in launches]
+    found = {run.flow_run_id: run.state for run in flow_runs.under_way() if run.attempt in ours}
+    assert found == {waiting: RunState.scheduled, running: RunState.running, cancelling: RunState.cancelling}
+    flow_runs.end([cancelling])
+    assert client.read_flow_run(cancelling).state_type is StateType.CANCELLED
+    ensure_process_pool(client, "closed")
+    client.update_work_pool("closed", WorkPoolUpdate(is_paused=True))
+    assert flow_runs.closed([POOL, "closed", "none"]) == {
+        "closed": "its work pool is paused",
+        "none": "its work pool was deleted",
+    }
 
 
 # --- checks -----------------------------------------------------------------------------------------------------------
@@ -351,13 +364,6 @@ def test_what_the_dispatcher_needs_of_prefect_is_looked_at(
         assert _unwell("none", name) == {"work pool": "failed", "workers": "skipped", "deployment": "failed"}
 
 
-def test_a_prefect_that_is_not_there_or_not_set_is_told() -> None:
-    with temporary_settings({PREFECT_API_URL: "http://127.0.0.1:1/api"}):
-        assert _unwell("pool", "run-task/pool") == {"Prefect API": "failed"}
-    with temporary_settings(restore_defaults={PREFECT_API_URL}):
-        assert _unwell("pool", "run-task/pool") == {"Prefect API": "skipped"}
-
-
 def test_deploying_by_the_command_line_makes_all_there_is_once_and_says_so(
     prefect_api_url: str, client: SyncPrefectClient
 ) -> None:
@@ -375,6 +381,7 @@ def test_deploying_by_the_command_line_makes_all_there_is_once_and_says_so(
         assert text.splitlines() == [
             f"deployment run-task/{POOL}",
             "deployment reconcile/control",
+            "deployment strategy/control",
             *(f"automation {name}" for name in made["automations"]),
         ]
         assert {item.name: item.enabled for item in client.read_automations()} == {

@@ -2,6 +2,7 @@
 
 import logging
 import time
+import uuid
 from collections.abc import Callable
 
 import pytest
@@ -9,6 +10,7 @@ from prefect.exceptions import TerminationSignal
 from prefect.states import Failed
 
 from alchemiscale_prefect.domain.errors import AttemptVoid
+from alchemiscale_prefect.execution.compute_client import Execution
 from alchemiscale_prefect.execution.units import UnitFailed
 from alchemiscale_prefect.flows import run_task
 from alchemiscale_prefect.sdk.errors import AlchemiscaleClientError
@@ -63,3 +65,22 @@ def test_an_attempt_is_given_back_and_left_when_nothing_of_it_computes(
     monkeypatch.setattr(run_task, "get_run_logger", lambda: logging.getLogger("flow run"))
     run_task._stop_now(give_back, lambda: did.append("left"))
     assert did == ["halted, to end with 143", "given back", "left"]
+
+
+@pytest.mark.parametrize(("cancelled", "cause"), [(True, "cancelled"), (False, "stopped")])
+def test_who_is_told_to_stop_asks_prefect_whether_somebody_wants_that(
+    monkeypatch: pytest.MonkeyPatch, cancelled: bool, cause: str
+) -> None:
+    flow_run_id = uuid.uuid4()
+    released: list[str] = []
+
+    class Client:
+        execution = Execution("task", 1, flow_run_id, 1, "host")
+
+        def release(self, reason: str, cause: str) -> None:
+            released.append(cause)
+
+    monkeypatch.setattr(run_task, "is_cancelled", lambda flow_run: cancelled and flow_run == flow_run_id)
+    monkeypatch.setattr(run_task, "get_run_logger", lambda: logging.getLogger("flow run"))
+    run_task._told_to_stop(Client())
+    assert released == [cause]
