@@ -32,7 +32,8 @@ class TaskAttempt(_Answer):
         When the dispatcher took the Task off the queue, when the flow run began, when it ended.
     outcome
         ``None`` while it is under way. An ``expired`` one vanished with its worker; a ``released`` one was given back
-        by a worker that was told to stop; a ``cancelled`` one nobody wanted any more.
+        by a worker that was told to stop; a ``cancelled`` one nobody wanted any more; a ``refused`` one its host
+        may not run, so that the Task waits for another.
     units_completed, units_total
         ProtocolUnits done, of how many; ``None`` before the run told.
     fraction
