@@ -38,6 +38,7 @@ def command(
     def text() -> None:
         line(f"deployment {made.deployment}")
         line(f"deployment {made.reconcile}")
+        line(f"deployment {made.strategy}")
         for name in made.automations:
             line(f"automation {name}")
 

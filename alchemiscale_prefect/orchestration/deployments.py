@@ -10,7 +10,7 @@ from prefect.client.schemas.actions import WorkPoolCreate
 from prefect.exceptions import ObjectNotFound
 
 from alchemiscale_prefect.orchestration.automations import HEARTBEAT, automations, ensure_automations
-from alchemiscale_prefect.orchestration.control import deploy_reconcile
+from alchemiscale_prefect.orchestration.control import RECONCILE, STRATEGY, deploy_control
 from alchemiscale_prefect.orchestration.reach import reached, require_api_url
 
 FLOW_NAME = "run-task"
@@ -71,6 +71,7 @@ class Deployed:
     pool: str
     control_pool: str
     reconcile: str
+    strategy: str
     automations: tuple[str, ...]
 
 
@@ -105,6 +106,9 @@ def deploy(
         ensure_process_pool(client, control_pool, "Looks after the Tasks of alchemiscale-prefect")
         name = deploy_run_task(client, pool, working_directory=working_directory, job_variables=job_variables)
         command = {key: value for key, value in (job_variables or {}).items() if key == "command"}
-        reconcile = deploy_reconcile(client, control_pool, working_directory=working_directory, job_variables=command)
+        reconcile, strategy = (
+            deploy_control(client, flow, control_pool, working_directory=working_directory, job_variables=command)
+            for flow in (RECONCILE, STRATEGY)
+        )
         made = ensure_automations(client, automations(FLOW_NAME, start_timeout))
-    return Deployed(name, pool, control_pool, reconcile, tuple(made))
+    return Deployed(name, pool, control_pool, reconcile, strategy, tuple(made))

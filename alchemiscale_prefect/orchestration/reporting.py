@@ -1,4 +1,4 @@
-"""What a person sees in the Prefect UI: of a run its progress and its end, of reconcile a table."""
+"""What a person sees in the Prefect UI: of a run its progress and its end, of reconcile and Strategies a table."""
 
 import re
 from collections.abc import Sequence
@@ -13,6 +13,10 @@ from prefect.artifacts import (
 )
 
 from alchemiscale_prefect.domain.reconcile import Found
+from alchemiscale_prefect.wire.strategies import ProposedChange, StrategyProposal
+
+MOST_ROWS = 1000
+"""Of a table artifact; Prefect's pages grow slow beyond."""
 
 
 class EstimateLike(Protocol):
@@ -118,3 +122,32 @@ def report_found(found: Sequence[Found]) -> None:
         key="alchemiscale-reconcile",
         description="What differed between our tables, Prefect and the object store",
     )
+
+
+def report_proposal(proposal: StrategyProposal) -> None:
+    """What an iteration of a Strategy has done, as a table artifact of its network; call it from within the flow."""
+    rows = sorted(proposal.changes, key=lambda change: not _is_changed(change))
+    about = f"Iteration {proposal.iteration} of the Strategy of {proposal.network}: {proposal.summary}"
+    if len(rows) > MOST_ROWS:
+        about += f"; {len(rows) - MOST_ROWS} Transformations are left out here"
+    create_table_artifact(
+        [
+            {
+                "Transformation": str(change.transformation),
+                "weight": change.weight,
+                "target": change.target,
+                "held": change.held,
+                "created": len(change.created),
+                "actioned": len(change.actioned),
+                "cancelled": len(change.cancelled),
+                "why": change.reason,
+            }
+            for change in rows[:MOST_ROWS]
+        ],
+        key=artifact_key("alchemiscale-strategy", str(proposal.network)),
+        description=about,
+    )
+
+
+def _is_changed(change: ProposedChange) -> bool:
+    return bool(change.created or change.actioned or change.cancelled or change.errored)

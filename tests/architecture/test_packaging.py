@@ -11,7 +11,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from alchemiscale_prefect.orchestration.automations import HEARTBEAT
-from alchemiscale_prefect.orchestration.control import ENTRYPOINT, EVERY, OBJECTS_EVERY, RECONCILE
+from alchemiscale_prefect.orchestration.control import RECONCILE, STRATEGY
 from alchemiscale_prefect.orchestration.deployments import HEARTBEAT_FREQUENCY
 from alchemiscale_prefect.settings import DispatchSettings
 from tests.architecture.project import ROOT, configuration
@@ -120,25 +120,28 @@ def test_an_entry_point_leads_somewhere(point: EntryPoint) -> None:
 
 def test_the_prefect_deployment_is_the_one_that_the_dispatcher_looks_for() -> None:
     document = yaml.safe_load((ROOT / "prefect.yaml").read_text())
-    deployment, control = document["deployments"]
-    flow, reconcile = (
+    deployment, *controls = document["deployments"]
+    flow, *control_flows = (
         EntryPoint("flow", ":".join(item["entrypoint"].rsplit(".", 1)), "flows").load()
-        for item in (deployment, control)
+        for item in (deployment, *controls)
     )
     dispatch = DispatchSettings()
     assert f"{flow.name}/{deployment['name']}" == dispatch.deployment
     assert deployment["work_pool"]["name"] == dispatch.pool
     # as `alchemiscale-prefect deploy` makes them
-    assert reconcile.name == RECONCILE
-    assert control["entrypoint"] == ENTRYPOINT
-    assert [item["interval"] for item in control["schedules"]] == [EVERY.total_seconds(), OBJECTS_EVERY.total_seconds()]
+    for made, item, loaded in zip((RECONCILE, STRATEGY), controls, control_flows, strict=True):
+        assert (item["entrypoint"], loaded.name) == (made.entrypoint, made.name)
+        assert [(one["slug"], one["interval"], one.get("parameters", {})) for one in item["schedules"]] == [
+            (one.slug, one.schedule.interval.total_seconds(), one.parameters) for one in made.schedules
+        ]
+        assert item["concurrency_limit"] == {"limit": 1, "collision_strategy": "CANCEL_NEW"}
     frequency = deployment["work_pool"]["job_variables"]["env"][HEARTBEAT_FREQUENCY]
     assert float(frequency) == HEARTBEAT.total_seconds()
 
 
 def test_the_prefect_deployment_avoids_what_is_known_to_hurt() -> None:
     document = yaml.safe_load((ROOT / "prefect.yaml").read_text())
-    deployment, _ = document["deployments"]
+    deployment, *_ = document["deployments"]
     assert "concurrency_limit" not in deployment  # a restart of Prefect's server crashes the runs that hold it
     assert deployment["enforce_parameter_schema"] is False
     # without a pull step a run copies the worker's current directory
