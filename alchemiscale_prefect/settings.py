@@ -101,7 +101,8 @@ class HostSettings(LossSettings):
     host_window_seconds: float = Field(21600.0, gt=0, le=31e6, description="how far back failures count")
     host_ban_seconds: float = Field(300.0, gt=0, le=31e6, description="the first ban; each in a row is twice as long")
     host_ban_max_seconds: float = Field(21600.0, gt=0, le=31e6, description="no ban is longer")
-    host_hold_seconds: float = Field(300.0, ge=0, le=3600, description="a refused flow run keeps its place for so long")
+    # less than `domain.reconcile.RUN_GRACE`
+    host_hold_seconds: float = Field(300.0, ge=0, le=540, description="a refused flow run keeps its place for so long")
     host_avoidances: int = Field(3, ge=0, description="so often in a row a Task is refused where it failed before")
 
     @property
