@@ -28,7 +28,35 @@ Expires = Annotated[
 KeyStdin = Annotated[bool, typer.Option("--key-stdin", help="Read the key from standard input.")]
 
 
-class DatabaseAdministration:
+class _HostAdministration:
+    """What `sdk.hosts.HostAdministration` does, on the database itself."""
+
+    def __init__(self, database: "Database", operator: Principal) -> None:
+        self._database = database
+        self._operator = operator
+
+    def list_hosts(self) -> "Hosts":
+        """Hosts, work pools and images, and which hosts may not run Tasks."""
+        from alchemiscale_prefect.services import hosts
+        from alchemiscale_prefect.settings import HostSettings, read
+        from alchemiscale_prefect.wire.hosts import Hosts
+
+        return Hosts.of(hosts.overview(self._database, self._operator, read(HostSettings).host_policy))
+
+    def ban_host(self, host: str, reason: str, until: datetime | None = None) -> None:
+        """Let nothing begin on a host."""
+        from alchemiscale_prefect.services import hosts
+
+        hosts.ban(self._database, self._operator, host, reason, until)
+
+    def pardon_host(self, host: str) -> None:
+        """Let a host run everything again."""
+        from alchemiscale_prefect.services import hosts
+
+        hosts.pardon(self._database, self._operator, host)
+
+
+class DatabaseAdministration(_HostAdministration):
     """What `AlchemiscaleAdminClient` does, on the database itself; identities keep no log-in for it.
 
     Parameters
@@ -38,10 +66,6 @@ class DatabaseAdministration:
     operator
         Who the audit is to name.
     """
-
-    def __init__(self, database: "Database", operator: Principal) -> None:
-        self._database = database
-        self._operator = operator
 
     def list_identities(self, kind: IdentityKind | None = None) -> list[Identity]:
         """All identities, or those of a kind."""
@@ -84,6 +108,12 @@ class DatabaseAdministration:
             expires_at=expires_at,
         )
         return key
+
+    def set_identity(self, identifier: str, kind: IdentityKind, **values: "str | datetime | None") -> None:
+        """Change who an identity is said to be, and when it ends."""
+        from alchemiscale_prefect.services import identities
+
+        identities.change(self._database, self._operator, kind, identifier, values)
 
     def disable_identity(self, identifier: str, kind: IdentityKind) -> None:
         """Bar an identity from logging in."""
@@ -152,26 +182,6 @@ class DatabaseAdministration:
         from alchemiscale_prefect.services import audit
 
         return list(audit.newest(self._database, self._operator, identifier=identifier, since=since, limit=limit))
-
-    def list_hosts(self) -> "Hosts":
-        """Hosts, work pools and images, and which hosts may not run Tasks."""
-        from alchemiscale_prefect.services import hosts
-        from alchemiscale_prefect.settings import HostSettings, read
-        from alchemiscale_prefect.wire.hosts import Hosts
-
-        return Hosts.of(hosts.overview(self._database, self._operator, read(HostSettings).host_policy))
-
-    def ban_host(self, host: str, reason: str, until: datetime | None = None) -> None:
-        """Let nothing begin on a host."""
-        from alchemiscale_prefect.services import hosts
-
-        hosts.ban(self._database, self._operator, host, reason, until)
-
-    def pardon_host(self, host: str) -> None:
-        """Let a host run everything again."""
-        from alchemiscale_prefect.services import hosts
-
-        hosts.pardon(self._database, self._operator, host)
 
 
 @contextmanager

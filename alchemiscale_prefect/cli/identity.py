@@ -1,7 +1,7 @@
 """``alchemiscale-prefect identity``: with an administrator's identity over HTTP, else on the database itself."""
 
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -106,6 +106,27 @@ def show(identifier: Identifier, kind: Kind = IdentityKind.user, as_json: Json =
         )
 
     answer({"identity": _document(found) | {"keys": [identity_key.document(key) for key in keys]}}, as_json, text)
+
+
+@app.command("set")
+def set_identity(
+    identifier: Identifier,
+    kind: Kind = IdentityKind.user,
+    email: Annotated[str | None, typer.Option(help="Where to reach who it is; '' takes it away.")] = None,
+    full_name: Annotated[str | None, typer.Option(help="Who it is; '' takes it away.")] = None,
+    expires: Annotated[
+        str | None, typer.Option(help="When it ends: 2030-01-31, or with a time; UTC unless it says; or never.")
+    ] = None,
+) -> None:
+    """Change who an identity is said to be, and when it ends; what is left out stays."""
+    values: dict[str, Any] = {"email": email, "full_name": full_name}
+    values = {field: value or None for field, value in values.items() if value is not None}
+    if expires is not None:
+        values["expires_at"] = None if expires == "never" else moment(expires, "expires")
+    if not values:
+        raise InvalidInput("nothing to change; give --email, --full-name or --expires", field="values")
+    with administration() as admin:
+        admin.set_identity(identifier, kind, **values)
 
 
 @app.command()

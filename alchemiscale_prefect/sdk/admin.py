@@ -13,6 +13,7 @@ from alchemiscale_prefect.domain.scopes import Scope
 from alchemiscale_prefect.sdk.arguments import as_permission, as_scope
 from alchemiscale_prefect.sdk.credentials import find_admin_credentials
 from alchemiscale_prefect.sdk.hosts import HostAdministration
+from alchemiscale_prefect.sdk.people import PeopleAdministration
 from alchemiscale_prefect.sdk.retries import RetryPolicy
 from alchemiscale_prefect.sdk.transport import Transport
 from alchemiscale_prefect.wire import identities as wire
@@ -27,7 +28,7 @@ def new_key() -> str:
     return secrets.token_urlsafe(KEY_BYTES)
 
 
-class AlchemiscaleAdminClient(HostAdministration):
+class AlchemiscaleAdminClient(PeopleAdministration, HostAdministration):
     """Administer identities over HTTP; no access to the database is needed.
 
     Nothing is sent before the first call. Threads may share a client. Identities are of a kind, ``user`` (people),

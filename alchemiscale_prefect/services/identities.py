@@ -105,6 +105,44 @@ def remove(database: Database, principal: Principal, kind: IdentityKind, identif
         audit.record(connection, principal, "identity.remove", target=name(kind, identifier))
 
 
+def change(
+    database: Database,
+    principal: Principal,
+    kind: IdentityKind,
+    identifier: str,
+    values: Mapping[str, str | datetime | None],
+) -> None:
+    """Change who an identity is said to be, and when it ends; its tokens count no more if the end is another.
+
+    Parameters
+    ----------
+    values
+        Of ``email``, ``full_name`` and ``expires_at`` those to change; ``None`` takes one away.
+
+    Raises
+    ------
+    InvalidInput
+        Nothing is to be changed, or something breaks a rule.
+    PermissionDenied
+        An administrator would set its own end.
+    """
+    if not values:
+        raise InvalidInput("nothing to change was given; give `email`, `full_name` or `expires_at`", field="values")
+    email, full_name, expires_at = (values.get(field) for field in ("email", "full_name", "expires_at"))
+    check_person(None if email is None else str(email), None if full_name is None else str(full_name))
+    check_expiry(expires_at if isinstance(expires_at, datetime) else None)
+    ends = "expires_at" in values
+    with database.transaction() as connection:
+        row = _to_change(connection, principal, kind, identifier, "set an end to" if ends else None)
+        identities.change(connection, row.id, values)
+        if ends:
+            identities.advance(connection, row.id)
+        details = {
+            field: value.isoformat() if isinstance(value, datetime) else value for field, value in values.items()
+        }
+        audit.record(connection, principal, "identity.set", target=name(kind, identifier), details=details)
+
+
 def set_disabled(database: Database, principal: Principal, kind: IdentityKind, identifier: str, disabled: bool) -> None:
     """Bar an identity from logging in, or let it again; its tokens count no more."""
     with database.transaction() as connection:

@@ -59,6 +59,18 @@ class CreateIdentity(BaseModel):
     expires_at: datetime | None = None
 
 
+class SetIdentity(BaseModel):
+    """``POST /admin/identities/{kind}/{identity}``: what is left out stays, and ``null`` takes it away."""
+
+    email: str | None = None
+    full_name: str | None = None
+    expires_at: datetime | None = None
+
+    def given(self) -> dict[str, str | datetime | None]:
+        """What is to be changed."""
+        return {field: getattr(self, field) for field in sorted(self.model_fields_set)}
+
+
 class Identity(_Answer):
     """An identity as an administrator sees it."""
 

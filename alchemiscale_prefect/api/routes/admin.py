@@ -53,6 +53,18 @@ def get_identity(system: CurrentSystem, principal: AdminPrincipal, kind: Identit
     return wire.Identity.model_validate(identities.get(system.database, principal, kind, identity))
 
 
+@router.post(paths.ADMIN_IDENTITY, status_code=_NO_CONTENT, openapi_extra=documented(wire.SetIdentity))
+def set_identity(
+    system: CurrentSystem,
+    principal: AdminPrincipal,
+    kind: IdentityKind,
+    identity: str,
+    body: Annotated[wire.SetIdentity, Depends(json_body(wire.SetIdentity))],
+) -> None:
+    """Change who an identity is said to be, and when it ends; what is left out stays."""
+    identities.change(system.database, principal, kind, identity, body.given())
+
+
 @router.delete(paths.ADMIN_IDENTITY, status_code=_NO_CONTENT)
 def remove_identity(system: CurrentSystem, principal: AdminPrincipal, kind: IdentityKind, identity: str) -> None:
     """Remove an identity with its keys and permissions; what it made stays."""

@@ -117,6 +117,11 @@ def remove(connection: Connection, identity_id: int) -> None:
     connection.execute(text("delete from identity where id = :id"), {"id": identity_id})
 
 
+def change(connection: Connection, identity_id: int, values: Mapping[str, str | datetime | None]) -> None:
+    """Set what is known of an identity: of ``email``, ``full_name`` and ``expires_at`` those that are given."""
+    connection.execute(identity.update().where(identity.c.id == identity_id).values(dict(values)))
+
+
 def set_disabled(connection: Connection, identity_id: int, disabled: bool) -> None:
     """Bar an identity from logging in, or let it again."""
     connection.execute(

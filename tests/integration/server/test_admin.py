@@ -10,7 +10,7 @@ from alchemiscale_prefect import AlchemiscaleAdminClient, AlchemiscaleClientErro
 from alchemiscale_prefect.domain.access import Grant, IdentityKind, Permission, Principal
 from alchemiscale_prefect.domain.errors import InvalidInput
 from alchemiscale_prefect.domain.metrics import PoolMetrics
-from alchemiscale_prefect.services import identities
+from alchemiscale_prefect.services import identities, logins
 from alchemiscale_prefect.services.logins import Stamps
 from tests.api_server import KEY, SCOPE, refused
 
@@ -132,6 +132,37 @@ def test_what_is_wrong_is_said_and_changes_nothing(admin, count_rows):
         with pytest.raises(InvalidInput):
             call()
     assert count_rows() == before
+
+
+def test_who_an_identity_is_and_when_it_ends_is_changed(admin, status_of, database, count_rows):
+    key = admin.create_identity("alice", scopes=[SCOPE], email="old@example.org", full_name="A. Lice")
+    end = datetime(2100, 1, 1, tzinfo=UTC)
+    admin.set_identity("alice", email="alice@example.org", expires_at=end)
+    found = admin.get_identity("alice")
+    assert (found.email, found.full_name, found.expires_at) == ("alice@example.org", "A. Lice", end)
+    admin.set_identity("alice", full_name=None, expires_at=None)
+    found = admin.get_identity("alice")
+    assert (found.email, found.full_name, found.expires_at) == ("alice@example.org", None, None)
+    admin.set_identity("alice", expires_at=datetime.now(UTC) - timedelta(seconds=1))
+    assert logins_refused(database, "alice", key)
+    newest, *_ = admin.get_audit()
+    assert (newest.action, newest.target, set(newest.details)) == ("identity.set", "user/alice", {"expires_at"})
+
+    rows, before = count_rows(), admin.get_identity("alice")
+    assert refusal(admin.set_identity, "alice") == (400, "invalid_input", "values")
+    assert refusal(admin.set_identity, "alice", email="x" * 5000) == (400, "invalid_input", "email")
+    assert refusal(admin.set_identity, "nobody", email="a@b.org") == (400, "not_found", "identifier")
+    # its own end only another one sets
+    assert refusal(admin.set_identity, "root", "admin", expires_at=end) == (403, "permission_denied", "identifier")
+    assert (count_rows(), admin.get_identity("alice")) == (rows, before)
+
+
+def logins_refused(database, identifier, key) -> bool:
+    try:
+        logins.authenticate(database, IdentityKind.user, identifier, key)
+    except logins.NotAuthenticated:
+        return True
+    return False
 
 
 def test_an_administrator_does_not_lock_out_the_last_one_itself(admin, count_rows):

@@ -56,6 +56,14 @@ def test_an_identity_by_commands(run, logs_in):
     assert shown["grants"] == [{"scope": str(SCOPE), "permission": "write"}]
     assert [held["name"] for held in shown["keys"]] == ["first"]
     assert "first" in run("show", "-i", "alice")
+    run("set", "-i", "alice", "--email", "a@b.org", "--expires", "2100-01-31")
+    run("set", "-i", "alice", "--email", "", "--full-name", "A. Lice")
+    shown = run("show", "-i", "alice", "--json")["identity"]
+    assert (shown["email"], shown["full_name"], shown["expires_at"][:10]) == (None, "A. Lice", "2100-01-31")
+    run("set", "-i", "alice", "--expires", "never")
+    assert run("show", "-i", "alice", "--json")["identity"]["expires_at"] is None
+    assert "nothing to change" in run("set", "-i", "alice", exit_code=1)
+    assert logs_in("alice", key)
     run("disable", "-i", "alice")
     assert logs_in("alice", key) is None
     assert "disabled" in run("list", "--type", "user")
