@@ -2,6 +2,7 @@
 
 import os
 import threading
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -160,3 +161,18 @@ def test_what_was_put_is_synced_to_the_disk(tmp_path: Path, monkeypatch: pytest.
     folder = tmp_path / "store"
     LocalObjectStore(folder).put("a/b/c", b"result")
     assert synced == [str(folder / "a/b/c"), str(folder / "a/b"), str(folder / "a"), str(folder)]
+
+
+def test_what_is_below_a_location_is_listed_with_size_and_time(store):
+    names = {f"a/{number}" for number in range(5)} | {"a/deeper/down"}
+    for name in (*names, "ab/1", "b"):
+        store.put(name, name.encode())
+    listed = [item for batch in store.list("a") for item in batch]
+    assert {item.location for item in listed} == names
+    assert all(item.size == len(item.location) for item in listed)
+    assert all(abs(datetime.now(UTC) - item.modified) < timedelta(minutes=10) for item in listed)
+    store.delete(names)
+    assert [item for batch in store.list("a") for item in batch] == []
+    assert [item for batch in store.list("never/there") for item in batch] == []
+    with pytest.raises(InvalidInput):
+        list(store.list("../elsewhere"))
