@@ -236,6 +236,7 @@ class FlowRun:
         self.world = world
         self.attempt = attempt
         self.flow_run = flow_run
+        self.lease = LEASE
         self.run = Run(ScopedKey.from_str(attempt.task), attempt.n, f"{flow_run}/1/{process}")
 
     @property
@@ -244,11 +245,11 @@ class FlowRun:
 
     def begin(self) -> wire.Begun:
         body = wire.Begin(owner=self.run.owner, flow_run_id=str(self.flow_run), host="host")
-        return runs.begin(self.world.database, self.world.compute, self.run, body, LEASE)
+        return runs.begin(self.world.database, self.world.compute, self.run, body, self.lease)
 
     def heartbeat(self, done: int = 0, total: int = 1, fraction: float | None = None) -> None:
         body = wire.Heartbeat(units_done=done, units_total=total, fraction=fraction)
-        runs.heartbeat(self.world.database, self.world.compute, self.run, body, LEASE)
+        runs.heartbeat(self.world.database, self.world.compute, self.run, body, self.lease)
 
     def store_dag(self, shared_id: str = "shared", data: bytes = b"dag") -> None:
         runs.store_dag(self.world.database, self.world.store, self.world.compute, self.run, shared_id, data)

@@ -1,0 +1,329 @@
+"""Several dispatchers and executors at once, without Prefect's weight: every Task ends once, however badly things go.
+
+``ALCHEMISCALE_TEST_ATTEMPTS`` (`make chaos`: 5,000) is how many attempts there are to be at least; with it, dispatchers
+and executors are processes.
+"""
+
+import contextlib
+import multiprocessing
+import os
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from alchemiscale_prefect.domain.attempts import RunState
+from alchemiscale_prefect.domain.errors import AttemptVoid, LeaseHeld
+from alchemiscale_prefect.domain.keys import ScopedKey
+from alchemiscale_prefect.services import dispatch, losses
+from alchemiscale_prefect.store.database import Database
+from tests.integration.dispatch.rough_orchestrator import RoughOrchestrator, install
+from tests.integration.dispatch.test_claim_concurrently import Crew
+from tests.integration.dispatch.world import FlowRun, Net, World, pool
+from tests.waiting import wait_for
+
+LONG = os.environ.get("ALCHEMISCALE_TEST_ATTEMPTS")
+ATTEMPTS = int(LONG or 100)
+DISPATCHERS, EXECUTORS, THREADS = (2, 3, 6) if LONG else (2, 2, 4)
+SUBMITTED = 40 if LONG else 20
+LEASE = timedelta(seconds=1.0)
+# of the lease: then its keeper ends the process, see `execution.lease`
+SAFE = 0.85
+LIMITS = pool(buffer=40, max_in_flight=80, start_timeout=timedelta(seconds=1.0), max_losses=10**6)
+
+
+@dataclass
+class Place:
+    """Where everything is: what a thread or a process of the test needs to know."""
+
+    database_url: str
+    folder: Path
+
+    @property
+    def stop(self) -> Path:
+        """There when it is over."""
+        return self.folder / "stop"
+
+    @property
+    def quiet(self) -> Path:
+        """There when nothing goes wrong any more."""
+        return self.folder / "quiet"
+
+    def world(self) -> World:
+        return World(Database(self.database_url, pool_size=THREADS), self.folder / "objects")
+
+
+def hurry(patch: Callable[[Any, str, object], None] = setattr) -> None:
+    """What dispatchers wait for takes long in earnest."""
+    patch(dispatch, "LAUNCH_GRACE", timedelta(seconds=1))
+    patch(losses, "ASK_AFTER", timedelta(seconds=1))
+
+
+def dispatches(place: Place, seed: int) -> None:
+    """A dispatcher, whose orchestrator often fails it."""
+    hurry()
+    world = place.world()
+    orchestrator = RoughOrchestrator(world.database, random.Random(seed))
+    while not place.stop.exists():
+        orchestrator.rough = not place.quiet.exists()
+        with contextlib.suppress(ConnectionError):
+            dispatch.dispatch(world.database, orchestrator, LIMITS)
+        time.sleep(0.1)
+    world.database.close()
+
+
+def executes(place: Place, seed: int) -> None:
+    """A process, or the like, that executes several flow runs at once."""
+    world = place.world()
+    crew = Crew()
+    for n in range(THREADS):
+        crew.start(_execute_all, place, world, random.Random(seed * 1000 + n))
+    crew.join()
+    world.database.close()
+
+
+def _execute_all(place: Place, world: World, chance: random.Random) -> None:
+    orchestrator = RoughOrchestrator(world.database, chance, rough=False)
+    while not place.stop.exists():
+        taken = orchestrator.take()
+        if taken is None:
+            time.sleep(0.05)
+            continue
+        flow_run, attempt = taken
+        run = Executor(world, orchestrator, chance, world.run(attempt, flow_run, f"{chance.random()}"))
+        try:
+            run.execute(rough=not place.quiet.exists())
+        except AttemptVoid:
+            run.stop()
+            orchestrator.become(flow_run, RunState.ended)
+
+
+@dataclass
+class Executor:
+    """One process of a flow run, which computes as long as it may take its lease for its own."""
+
+    world: World
+    orchestrator: RoughOrchestrator
+    chance: random.Random
+    run: FlowRun
+    renewed: float = 0.0
+
+    def execute(self, *, rough: bool) -> None:
+        """Begin, compute and finish; or vanish, freeze, give up, fail, or come late."""
+        self.run.lease = LEASE
+        fates = ("complete", "vanish", "start late", "crash", "release", "freeze", "finish late", "fail")
+        fate = self.chance.choices(fates, (45, 8, 4, 5, 8, 6, 8, 10))[0] if rough else "complete"
+        if fate == "crash":
+            return self.orchestrator.become(self.run.flow_run, RunState.ended)
+        if fate == "start late":
+            time.sleep(1.5 * self.chance.random())
+        self._begin()
+        self.orchestrator.become(self.run.flow_run, RunState.running)
+        for step in range(self.chance.randint(1, 4)):
+            if step == 1 and fate == "vanish":
+                return None
+            if step == 1 and fate == "freeze":
+                time.sleep(LEASE.total_seconds() * (0.7 + self.chance.random()))
+            if not self._compute():
+                return None
+        if fate == "release":
+            self.run.release(max_losses=LIMITS.max_losses)
+        elif fate != "vanish":
+            if fate == "finish late":
+                time.sleep(LEASE.total_seconds() * (0.7 + self.chance.random()))
+            ok = fate != "fail"
+            answer = self.run.complete(ok)
+            assert self.run.finish(ok) == answer
+            self._trace("finished")
+        self.orchestrator.become(self.run.flow_run, RunState.ended)
+        return None
+
+    def _begin(self) -> None:
+        while True:
+            self.renewed = time.time()
+            try:
+                self.run.begin()
+            except LeaseHeld:
+                time.sleep(0.1)
+                continue
+            self._trace("begun")
+            return
+
+    def _compute(self) -> bool:
+        """A step of the work; whether there may be another."""
+        time.sleep(0.05 * self.chance.random())
+        self.renewed = time.time()
+        self.run.heartbeat()
+        if self.orchestrator.is_cancelling(self.run.flow_run):
+            self.run.release(max_losses=LIMITS.max_losses)
+            self.orchestrator.become(self.run.flow_run, RunState.ended)
+            return False
+        now = time.time()
+        # it computes at this very moment, unless its keeper has ended it
+        if now >= self.renewed + SAFE * LEASE.total_seconds():
+            return False
+        self._trace("computes", now)
+        return True
+
+    def stop(self) -> None:
+        """It was told that its attempt is void; it says that it has stopped."""
+        with contextlib.suppress(AttemptVoid):
+            self.run.release(max_losses=LIMITS.max_losses)
+
+    def _trace(self, event: str, at: float | None = None) -> None:
+        self.world.execute(
+            "insert into trace (task, n, owner, event, at) values (:task, :n, :owner, :event, :at)",
+            task=self.run.task.gufe_key,
+            n=self.run.attempt.n,
+            owner=self.run.run.owner,
+            event=event,
+            at=time.time() if at is None else at,
+        )
+
+
+class Users:
+    """What users do meanwhile: new Tasks, cancellations, second thoughts."""
+
+    def __init__(self, world: World, nets: list[Net], seed: int) -> None:
+        self.world = world
+        self.nets = nets
+        self.chance = random.Random(seed)
+        self.keys: list[ScopedKey] = []
+
+    def act(self) -> None:
+        """One thing or the other."""
+        some = self.chance.sample(self.keys, min(5, len(self.keys)))
+        net = self.chance.choice(self.nets)
+        acts: list[Callable[[], object]] = [
+            lambda: self.world.cancel(net, some),
+            lambda: self.world.action(net, some, self.chance.choice([0.2, 1.0])),
+            lambda: self.world.set_status(some, "waiting"),
+        ]
+        self.chance.choice(acts)()
+
+    def submit(self, count: int) -> None:
+        """Tasks on one network or both; a part extends others."""
+        parents = [None, *self.keys[-3:]]
+        for parent in parents:
+            made = self.world.create(self.nets[0], count // len(parents), extends=parent)
+            self.keys += made
+            self.world.action(self.nets[0], made)
+            if self.chance.random() < 0.5:
+                self.world.action(self.nets[1], made)
+
+    def want_everything(self) -> None:
+        """All Tasks are to run."""
+        self.world.set_status(self.keys, "waiting")
+        self.world.action(self.nets[0], self.keys, 0.5)
+
+
+def attempts_made(world: World) -> int:
+    return int(world.rows("select count(*) from attempt")[0][0])
+
+
+def test_every_task_ends_once_however_badly_things_go(
+    world: World, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hurry(monkeypatch.setattr)
+    install(world.database)
+    world.execute("create table trace (id bigserial, task text, n int, owner text, event text, at double precision)")
+    place = Place(database_url, tmp_path)
+    users = Users(world, [world.network("one", 0.5), world.network("two", 1.0)], 7)
+    users.submit(SUBMITTED)
+    with running(place):
+        while (made := attempts_made(world)) < ATTEMPTS and not place.stop.exists():
+            users.act()
+            waiting = world.rows("select count(*) from task where status = 'waiting'")[0][0]
+            if waiting < 1.5 * SUBMITTED and made < 0.8 * ATTEMPTS:
+                users.submit(SUBMITTED)
+            check_meanwhile(world)
+            time.sleep(0.1)
+        place.quiet.touch()
+        world.check()
+
+        def complete() -> bool:
+            users.want_everything()
+            return place.stop.exists() or not world.rows("select 1 from task where status <> 'complete' limit 1")
+
+        wait_for(complete, "every Task to be complete", 300.0, every=1.0)
+        wait_for(lambda: place.stop.exists() or not unsettled(world), "every flow run to be settled", 60.0)
+        place.stop.touch()
+    world.check()
+    judge(world)
+
+
+def guarded(work: Callable[[Place, int], None], place: Place, seed: int) -> None:
+    """Work; one that fails ends all."""
+    try:
+        work(place, seed)
+    except BaseException:
+        place.stop.touch()
+        raise
+
+
+@contextlib.contextmanager
+def running(place: Place) -> Any:
+    """Dispatchers and executors: threads, or processes where there are many attempts."""
+    work = [(dispatches, seed) for seed in range(DISPATCHERS)] + [(executes, 10 + seed) for seed in range(EXECUTORS)]
+    crew = Crew()
+    spawn = multiprocessing.get_context("spawn")
+    processes = [spawn.Process(target=guarded, args=(target, place, seed)) for target, seed in work] if LONG else []
+    for process in processes:
+        process.start()
+    if not LONG:
+        for target, seed in work:
+            crew.start(guarded, target, place, seed)
+    try:
+        yield
+    finally:
+        place.stop.touch()
+        for process in processes:
+            process.join(60)
+        crew.join()
+    assert [process.exitcode for process in processes] == [0] * len(processes)
+
+
+def unsettled(world: World) -> list[Any]:
+    """Attempts without an end, or whose flow run was not seen to."""
+    return world.rows(
+        "select task_id, n, state from attempt where state in ('dispatched', 'running') "
+        "or (state in ('cancelled', 'lost') and flow_run_id is not null and not flow_run_settled)"
+    )
+
+
+def check_meanwhile(world: World) -> None:
+    """Assert what may be looked up at any moment."""
+    assert not world.rows(
+        "select task_id from attempt where state in ('dispatched', 'running') group by task_id having count(*) > 1"
+    )
+    assert not world.rows("select task_id from result where ok group by task_id having count(*) > 1")
+
+
+def judge(world: World) -> None:
+    """Assert that each Task has one result, of the one execution that finished it, and none was executed by two."""
+    by_task: dict[str, list[Any]] = {}
+    for row in world.rows("select task, n, owner, event, at from trace order by task, at, id"):
+        by_task.setdefault(row.task, []).append(row)
+    results = {
+        row.key: row
+        for row in world.rows(
+            "select t.key, count(*) filter (where r.ok) as ok, count(*) as every from task t "
+            "join result r on r.task_id = t.id group by t.key"
+        )
+    }
+    assert set(results) == set(by_task)
+    for task, rows in by_task.items():
+        finished = {row.owner for row in rows if row.event == "finished"}
+        assert (results[task].ok, results[task].every) == (1, len(finished)), rows
+        seen: list[str] = []
+        for row in rows:
+            if row.event != "finished" and (not seen or seen[-1] != row.owner):
+                assert row.owner not in seen, f"{task}: {row.owner} beside {seen[-1]}: {rows}"
+                seen.append(row.owner)
+    states = world.rows("select state, count(*) from attempt group by state order by state")
+    print(f"{len(results)} Tasks, attempts: {dict(map(tuple, states))}")
