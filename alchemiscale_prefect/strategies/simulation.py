@@ -230,7 +230,7 @@ def _truth(
     free_energy = dict(zip(nodes, random.normal(0.0, _FREE_ENERGIES, len(nodes)), strict=True))
     assumed = np.array([_noise(edge.key, noise) for edge in edges]) * KJ_PER_KCAL
     prior = float(np.mean(assumed**2)) if len(assumed) else 0.0
-    known = result_variances([edge.summary for edge in edges], prior, _PRIOR_WEIGHT)
+    known = result_variances([edge.summary for edge in edges], prior, _PRIOR_WEIGHT, caution=0.0)
     has = np.array([edge.summary.n_estimates > 0 for edge in edges], dtype=bool)
     deviations = np.where(has, np.sqrt(known), assumed)
     values = {

@@ -8,6 +8,7 @@ from pydantic import Field
 from alchemiscale_prefect.chemistry.base import AlchemicalNetwork, KCalPerMolQuantity, unit
 from alchemiscale_prefect.chemistry.results import ENERGY_UNITS
 from alchemiscale_prefect.domain.errors import InvalidInput
+from alchemiscale_prefect.domain.result_summaries import ResultSummary
 from alchemiscale_prefect.strategies.allocation import Allocation, Measurements
 from alchemiscale_prefect.strategies.base import Results, Strategy, StrategyResult, StrategySettings
 from alchemiscale_prefect.strategies.edges import Edge, edges_of
@@ -62,8 +63,8 @@ class UncertaintyStrategy(Strategy):
     and no more Tasks in all than are done or planned, where the service heeds that (`StrategyResult.max_tasks`). 0 for
     one that gets none now. ``None`` for all once the standard error of every ChemicalSystem, relative to the mean
     of its component, or of the difference of every pair, is at most `target_error` and each Transformation has
-    `min_runs` results; ``None`` from `max_runs` results on. What leads from a ChemicalSystem to itself gets `min_runs`
-    and no more.
+    `min_runs` results, and two if they state no uncertainty; ``None`` from `max_runs` results on. What leads from a
+    ChemicalSystem to itself gets `min_runs` and no more.
 
     ChemicalSystems and Transformations without results are taken to be unknown, so that the network is connected first.
     Results without a free energy count for `min_runs` and `max_runs` alone.
@@ -76,7 +77,7 @@ class UncertaintyStrategy(Strategy):
         edges = edges_of(alchemical_network, protocol_results)
         between = [edge for edge in edges if not edge.is_loop]
         allocation = Allocation(self._measurements(alchemical_network, between))
-        short = np.array([edge.summary.n < settings.min_runs for edge in between], dtype=bool)
+        short = np.array([self._is_short(edge.summary) for edge in between], dtype=bool)
         done = allocation.is_done
         if not done:
             allocation.require(np.flatnonzero(short))
@@ -97,6 +98,11 @@ class UncertaintyStrategy(Strategy):
             return StrategyResult(weights)
         done_or_planned = sum(edge.summary.n for edge in edges) + sum(weight or 0 for weight in weights.values())
         return StrategyResult(weights, max_tasks=int(done_or_planned))
+
+    def _is_short(self, summary: ResultSummary) -> bool:
+        """Whether it needs another result in any case: of a single one without an uncertainty nothing is known."""
+        scatter_unknown = summary.n_estimates == 1 and summary.stated_variance is None
+        return summary.n < self.settings.min_runs or scatter_unknown
 
     def _measurements(self, network: AlchemicalNetwork, edges: list[Edge]) -> Measurements:
         settings: UncertaintyStrategySettings = self.settings

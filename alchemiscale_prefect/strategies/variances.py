@@ -8,20 +8,25 @@ from alchemiscale_prefect.domain.result_summaries import ResultSummary
 from alchemiscale_prefect.strategies.likelihood import FloatArray
 
 
-def result_variances(summaries: Sequence[ResultSummary], prior_variance: float, prior_weight: float) -> FloatArray:
+def result_variances(
+    summaries: Sequence[ResultSummary], prior_variance: float, prior_weight: float, caution: float = 2.0
+) -> FloatArray:
     """The variance of one result of each Transformation, in (kJ/mol)^2.
 
     The scatter of two or three results says little by itself, and one that comes out small by chance would leave its
     Transformation without any more. So each has a prior that counts as much as `prior_weight` results ::
 
-        s_e^2 = (w p_e + Q_e) / (w + n_e - 1)
+        s_e^2 = (w p_e + Q_e) / k_e  (1 + c / k_e),    k_e = w + n_e - 1
 
-    with Q_e the sum of squared deviations of its n_e results from their mean (a scaled inverse chi-squared prior, and
-    the posterior's scale). p_e is the square of the uncertainty u_e that its results state, times what that is wrong by
-    in this network: (w + sum Q_e / u_e^2) / (w + sum (n_e - 1)). Without a stated uncertainty it is what is typical of
-    the network: the geometric mean of the variances Q_e / (n_e - 1), each corrected for what the logarithm of so few
-    results is too low by, with p as w more; a few that scatter far more than others do not make all seem to. Without
-    results s_e^2 is the mean of those that have some, with p as w more.
+    with Q_e the sum of squared deviations of its n_e results from their mean: a scaled inverse chi-squared prior, and
+    the posterior's scale. c is caution: whoever stops as soon as errors look small enough stops where they look smaller
+    than they are, the more so the fewer results there are.
+
+    p_e is the square of the uncertainty u_e that its results state, times what that is wrong by in this network:
+    (w + sum Q_e / u_e^2) / (w + sum (n_e - 1)). Without a stated uncertainty it is what is typical of the network: the
+    geometric mean of the variances Q_e / (n_e - 1), each corrected for what the logarithm of so few results is too low
+    by, with p as w more; a few that scatter far more than others do not make all seem to. Without results s_e^2 is the
+    mean of those that have some, with p as w more.
 
     Parameters
     ----------
@@ -31,6 +36,8 @@ def result_variances(summaries: Sequence[ResultSummary], prior_variance: float, 
         p, of one result, before anything is known.
     prior_weight
         w, above zero.
+    caution
+        c; with 2 the errors at which UncertaintyStrategy stops are right on average in simulations of real networks.
     """
     squares = np.array([summary.squares for summary in summaries])
     freedom = np.array([max(summary.n_estimates - 1, 0) for summary in summaries], dtype=float)
@@ -39,7 +46,8 @@ def result_variances(summaries: Sequence[ResultSummary], prior_variance: float, 
     says = known & (stated > 0)
     wrong_by = (prior_weight + (squares[says] / stated[says]).sum()) / (prior_weight + freedom[says].sum())
     prior = np.where(says, wrong_by * stated, _typical(squares, freedom, prior_variance, prior_weight))
-    variances = (prior_weight * prior + squares) / (prior_weight + freedom)
+    worth = prior_weight + freedom
+    variances = (prior_weight * prior + squares) / worth * (1 + caution / worth)
     mean = (prior_weight * prior_variance + variances[known].sum()) / (prior_weight + known.sum())
     found: FloatArray = np.where(known, variances, mean)
     return found

@@ -151,7 +151,8 @@ def test_pairs_that_cannot_be_known_are_refused(pair: tuple[str, str], message: 
 def test_variances_are_taken_from_scatter_with_a_prior() -> None:
     nothing, one = ResultSummary(), repeats(0.0, error=2.0)
     assert result_variances([nothing], 9.0, 2.0).tolist() == [9.0]
-    assert result_variances([one], 9.0, 2.0).tolist() == [4.0]
+    assert result_variances([one], 9.0, 2.0, caution=0.0).tolist() == [4.0]
+    assert result_variances([one], 9.0, 2.0).tolist() == [8.0]
     # two that agree by chance do not count as exact, and a few that scatter widely do not make all seem to
     agreeing, typical, wild = (
         repeats(1.0, 1.0, error=None),
@@ -159,17 +160,24 @@ def test_variances_are_taken_from_scatter_with_a_prior() -> None:
         repeats(0, 90, error=None),
     )
     found = result_variances([agreeing, *[typical] * 20, wild], 9.0, 2.0)
-    assert 0.3 < found[0] < found[1] < 2.0
+    assert 0.3 < found[0] < found[1] < 3.0
     assert found[-1] > 1000
     # many say what they are
     many = repeats(*[0.0, 2.0] * 500, error=None)
     assert result_variances([many], 100.0, 2.0)[0] == pytest.approx(1.0, rel=0.06)
 
 
+def test_a_single_result_without_an_uncertainty_gets_another() -> None:
+    net = network("ab", "bc")
+    given = results(net, {"ab": repeats(0.0, error=None), "bc": repeats(0.0, error=0.01)})
+    weights = named(net, strategy(target_error=50 * KCAL).propose(net, given).weights)
+    assert weights == {"ab": 1.0, "bc": 0.0}
+
+
 def test_stated_uncertainties_are_corrected_by_what_they_are_wrong_by() -> None:
     # they say 0.1 and scatter by 1
     random = np.random.default_rng(3)
     honest = [repeats(*random.normal(0.0, 1.0, 20), error=0.1) for _ in range(20)]
-    found = result_variances([*honest, repeats(0.0, error=0.1), ResultSummary()], 25.0, 2.0)
+    found = result_variances([*honest, repeats(0.0, error=0.1), ResultSummary()], 25.0, 2.0, caution=0.0)
     assert found[-2] == pytest.approx(1.0, rel=0.3)
     assert found[-1] == pytest.approx(1.0 + 2 * 25 / 23, rel=0.3)
