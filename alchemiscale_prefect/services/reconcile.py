@@ -198,7 +198,8 @@ def _unnamed(
 
 
 def _told(found: list[Found], *, act: bool) -> list[Found]:
-    told = [item if act else replace(item, done="") for item in found]
-    for item in told:
+    if not act:
+        return [replace(item, done="") for item in found]
+    for item in found:
         log.warning("reconciled", what=item.what, count=item.count, done=item.done, examples=item.examples)
-    return told
+    return found
