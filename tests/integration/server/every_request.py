@@ -179,7 +179,11 @@ def _run(connection: Any, ids: Sequence[int], network: str, scope: str) -> None:
         insert into strategy (network_id, strategy_id, creator, status)
             select network_id, protocol_id, 'user', 'dormant' from restart_pattern, transformation
             where transformation.id = (select transformation_id from task where id = :running)
-              and network_id in (select network_id from action where task_id = :running)
+              and network_id in (select network_id from action where task_id = :running);
+        insert into strategy_proposal (network_id, proposal)
+            select network_id, jsonb_build_object('network', :network || '-' || :scope, 'iteration', 1, 'status',
+                                                  'dormant', 'performed_at', now(), 'result_count', 1)
+            from strategy where network_id in (select network_id from action where task_id = :running)
     """
     failure = (
         '[{"failure_key": "ProtocolUnitFailure-1", "source_key": "ProtocolUnit-1", "name": "unit", '
