@@ -47,7 +47,7 @@ soak: $(INSTALLED)  ## fifty clients while the API is stopped and killed, and ma
 
 chaos: $(INSTALLED)  ## everything is killed at any time, and 5,000 attempts among lost and doubled flow runs; SEED=1 for the same again
 	@bash tests/install_postgres.sh
-	@ALCHEMISCALE_CHAOS_LONG=1 ALCHEMISCALE_TEST_ATTEMPTS=5000 $(BIN)/python -m pytest -s --timeout 3600 \
+	@ALCHEMISCALE_CHAOS_TASKS=60 ALCHEMISCALE_TEST_ATTEMPTS=5000 $(BIN)/python -m pytest -s --timeout 3600 \
 	    $(if $(SEED),--seed $(SEED)) tests/chaos tests/integration/dispatch/test_many_attempts.py
 
 check: $(INSTALLED)  ## format, lint, types and layers

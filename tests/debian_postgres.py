@@ -6,6 +6,7 @@ import pwd
 import shlex
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -83,6 +84,8 @@ def kill(data: Path) -> None:
         process = psutil.Process(int(pid))
         if "postgres" in process.name():
             process.kill()
+            while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
+                time.sleep(0.01)
 
 
 def start_again(folder: Path) -> None:

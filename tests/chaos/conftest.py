@@ -17,7 +17,7 @@ from tests.debian_postgres import prefect_postgres
 
 LEASE_SECONDS = 20.0
 SEED = "ALCHEMISCALE_CHAOS_SEED"
-LONG = "ALCHEMISCALE_CHAOS_LONG"
+TASKS = "ALCHEMISCALE_CHAOS_TASKS"
 USUAL_SEED = 20261122
 
 
@@ -32,7 +32,7 @@ def seed(pytestconfig: pytest.Config) -> int:
     if given is not None:
         return int(given)
     # among the other tests the same always: what is found by chance should not refuse somebody else's change
-    return int.from_bytes(os.urandom(4), "big") if os.environ.get(LONG) else USUAL_SEED
+    return int.from_bytes(os.urandom(4), "big") if os.environ.get(TASKS) else USUAL_SEED
 
 
 @pytest.fixture(scope="session")

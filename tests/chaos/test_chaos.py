@@ -20,8 +20,8 @@ from alchemiscale_prefect.store.database import Database
 from tests import protocols
 from tests.chaos import judgement
 from tests.chaos.battered_stack import BatteredStack
-from tests.chaos.conftest import LONG, SEED
-from tests.chaos.injuries import Injury, Kind, Plan, plan
+from tests.chaos.conftest import SEED, TASKS
+from tests.chaos.injuries import KILLS, Injury, Kind, Plan, plan
 from tests.chaos.stamped_protocol import END, START, StampedProtocol, StampedSettings, read_stamps
 from tests.integration.dispatch.world import World
 from tests.waiting import wait_for
@@ -32,7 +32,7 @@ PATIENCE = 400.0
 UNITS = 4
 LIVE = ("dispatched", "running")
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600 if os.environ.get(LONG) else 1200)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600 if os.environ.get(TASKS) else 1200)]
 
 
 def submit(
@@ -164,8 +164,9 @@ class Chaos:
 def test_everything_is_killed_at_any_time(
     battered: BatteredStack, client: AlchemiscaleClient, tmp_path: Path, seed: int
 ) -> None:
-    long = bool(os.environ.get(LONG))
-    count, kills, duration = (60, 48, 1.0) if long else (12, 8, 0.5)
+    given = os.environ.get(TASKS)
+    count, duration = (int(given), 1.0) if given else (12, 0.5)
+    kills = max(len(KILLS), int(0.8 * count))
     print(f"\nseed {seed}: the same again with {SEED}={seed}")
     chaos = Chaos(battered, client, plan(seed, count, UNITS, kills), tmp_path / "stamps")
     chaos.submit(count, duration)
