@@ -66,6 +66,8 @@ class Fleet:
         Of a run on a host: how long it takes in seconds, and the exception that its unit fails with, if it does.
     begun
         When and where each run began, or was refused (with the reason).
+    failed
+        When and where one failed.
     """
 
     world: World
@@ -74,6 +76,7 @@ class Fleet:
     policy: HostPolicy = POLICY
     now: float = 0.0
     begun: list[tuple[float, str, str | None]] = field(default_factory=list)
+    failed: list[tuple[float, str]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.launcher = MemoryLauncher()
@@ -98,11 +101,6 @@ class Fleet:
             for slot in self.slots:
                 if slot.run is not None and slot.free_at <= self.now:
                     self._finish(slot)
-
-    def share(self, host: str, since: float = 0.0, *, refused: bool = True) -> float:
-        """Which part of all that began since touched this host; with what was refused there."""
-        touched = [where for at, where, why in self.begun if at >= since and (refused or why is None)]
-        return touched.count(host) / len(touched)
 
     def _hand_out(self) -> None:
         for slot in self.slots:
@@ -142,6 +140,7 @@ class Fleet:
             run.complete()
         else:
             fail(run, exception)
+            self.failed.append((self.now, slot.host))
 
     def states(self) -> dict[str, Any]:
         """Where each host stands, of which there is anything to say."""
