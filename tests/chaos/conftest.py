@@ -81,5 +81,5 @@ def client(battered: BatteredStack) -> AlchemiscaleClient:
     """A user who does not give up."""
     config = battered.stack.config
     return AlchemiscaleClient(
-        config.api_url, USER, config.user_key, use_local_cache=False, max_retries=-1, retry_max_seconds=2.0
+        config.api_url, USER, config.user_key, use_local_cache=False, max_retries=20, retry_max_seconds=2.0
     )

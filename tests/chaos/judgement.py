@@ -72,8 +72,8 @@ def check_counted_once(stamps: Sequence[Stamp], result: ProtocolDAGResult, units
     assert order == list(range(units))
 
 
-def check_idle(database: Database) -> None:
-    """Assert that nobody holds a lock or an open transaction in the database."""
+def is_idle(database: Database) -> bool:
+    """Whether nobody holds a lock or an open transaction in the database."""
     with database.transaction() as connection:
         held = connection.execute(
             text(
@@ -83,4 +83,4 @@ def check_idle(database: Database) -> None:
                 "and (l.pid is not null or a.state like 'idle in transaction%')"
             )
         ).all()
-    assert not held, held
+    return not held

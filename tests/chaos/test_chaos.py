@@ -3,7 +3,7 @@
 import os
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from uuid import uuid4
 
@@ -15,7 +15,7 @@ from alchemiscale_prefect.chemistry.base import AlchemicalNetwork, unit
 from alchemiscale_prefect.domain.keys import ScopedKey
 from alchemiscale_prefect.domain.scopes import Scope
 from alchemiscale_prefect.sdk.client import AlchemiscaleClient
-from alchemiscale_prefect.sdk.errors import AlchemiscaleConnectionError
+from alchemiscale_prefect.sdk.errors import AlchemiscaleClientError, AlchemiscaleConnectionError
 from alchemiscale_prefect.store.database import Database
 from tests import protocols
 from tests.chaos import judgement
@@ -85,7 +85,15 @@ class Chaos:
         self.networks: dict[int, ScopedKey] = {}
         self.tasks: dict[int, ScopedKey] = {}
         self._user = ThreadPoolExecutor(1)
-        self._acts = []
+        self._acts: list[Future[None]] = []
+        self._over = False
+
+    def __enter__(self) -> "Chaos":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over = True
+        self._user.shutdown(cancel_futures=True)
 
     def submit(self, count: int, duration: float) -> None:
         """Make the Tasks and action them."""
@@ -138,7 +146,7 @@ class Chaos:
         return all(act.done() and act.result() is None for act in self._acts)
 
     def _act(self, injury: Injury) -> None:
-        while True:
+        while not self._over:
             try:
                 for index in injury.tasks:
                     task, network = self.tasks[index], self.networks[index]
@@ -148,9 +156,11 @@ class Chaos:
                         self.client.action_tasks([task], network)
                     else:
                         self.client.set_tasks_status([task], "deleted")
-            except AlchemiscaleConnectionError:
-                continue  # the answer was lost; all of these may be said again
-            return
+                return
+            except (AlchemiscaleConnectionError, AlchemiscaleClientError) as error:
+                # out of reach, or the answer was lost: all of these may be said again
+                if getattr(error, "status_code", None) not in (None, 503):
+                    raise
 
     def expected(self, index: int) -> set[str]:
         """The statuses that are right for a Task at the end."""
@@ -168,41 +178,36 @@ def test_everything_is_killed_at_any_time(
     count, duration = (int(given), 1.0) if given else (12, 0.5)
     kills = max(len(KILLS), int(0.8 * count))
     print(f"\nseed {seed}: the same again with {SEED}={seed}")
-    chaos = Chaos(battered, client, plan(seed, count, UNITS, kills), tmp_path / "stamps")
-    chaos.submit(count, duration)
-    chaos.carry_out()
-    chaos.settle(chaos.users_are_done, "what users asked for")
-
-    stack = battered.stack
-    database = Database(stack.database_url, pool_size=1)
-    world = World(database, stack.layout.objects)
-    tasks = list(chaos.tasks.values())
-
-    def over() -> bool:
-        statuses = world.rows("select t.key, t.status from task t")
-        found = {row.key: row.status for row in statuses}
-        return all(found[task.gufe_key] in chaos.expected(index) for index, task in chaos.tasks.items()) and not any(
-            attempt.state in LIVE for attempt in judgement.attempts_of(database, tasks)
-        )
-
-    chaos.settle(over, "every Task to be in its right state")
-    chaos.settle(lambda: not battered.flow_runs(), "the last processes to end")
-    judge(chaos, database)
-    world.check()
-    wait_for(lambda: idle(database), "no lock to be held")
-    chaos.settle(lambda: not prefect_runs(chaos), "Prefect to know of every end")
-    # a second look: nothing has come back to life
-    assert over()
-    database.close()
+    with Chaos(battered, client, plan(seed, count, UNITS, kills), tmp_path / "stamps") as chaos:
+        chaos.submit(count, duration)
+        chaos.carry_out()
+        chaos.settle(chaos.users_are_done, "what users asked for")
+        database = Database(battered.stack.database_url, pool_size=1)
+        try:
+            come_to_rest(chaos, World(database, battered.stack.layout.objects))
+            judge(chaos, database)
+        finally:
+            database.close()
     print(f"{battered.done}")
 
 
-def idle(database: Database) -> bool:
-    try:
-        judgement.check_idle(database)
-    except AssertionError:
-        return False
-    return True
+def come_to_rest(chaos: Chaos, world: World) -> None:
+    """Wait until all that is to happen has happened, and assert that nothing is left of it."""
+    tasks = list(chaos.tasks.values())
+
+    def over() -> bool:
+        found = {row.key: row.status for row in world.rows("select key, status from task")}
+        return all(found[task.gufe_key] in chaos.expected(index) for index, task in chaos.tasks.items()) and not any(
+            attempt.state in LIVE for attempt in judgement.attempts_of(world.database, tasks)
+        )
+
+    chaos.settle(over, "every Task to be in its right state")
+    chaos.settle(lambda: not chaos.battered.flow_runs(), "the last processes to end")
+    world.check()
+    chaos.settle(lambda: judgement.is_idle(world.database), "no lock to be held")
+    chaos.settle(lambda: not open_flow_runs(chaos), "Prefect to know of every end")
+    # a second look: nothing has come back to life
+    assert over()
 
 
 def judge(chaos: Chaos, database: Database) -> None:
@@ -230,7 +235,7 @@ def judge(chaos: Chaos, database: Database) -> None:
     )
 
 
-def prefect_runs(chaos: Chaos) -> list[str]:
+def open_flow_runs(chaos: Chaos) -> list[str]:
     """The flow runs that Prefect takes for not ended."""
     names = [str(task) for task in chaos.tasks.values()]
     states = {"type": {"not_any_": ["COMPLETED", "FAILED", "CANCELLED", "CRASHED"]}}
