@@ -1,5 +1,6 @@
 """What every test has."""
 
+import gc
 from typing import Any
 
 import pytest
@@ -8,6 +9,12 @@ from hypothesis import HealthCheck, settings
 # a busy machine is no failure
 settings.register_profile("tests", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
 settings.load_profile("tests")
+
+
+def pytest_collection_finish() -> None:
+    """Have collections of garbage, for which tests ask, look at what is new: not at a million objects of modules."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.hookimpl(optionalhook=True)
