@@ -11,7 +11,7 @@ that makes tr C the smallest for a number of results, that is the A-optimal one 
 (doi 10.1021/acs.jctc.1c00703), with whole numbers and from what has been spent already.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -20,6 +20,9 @@ from alchemiscale_prefect.strategies.likelihood import FloatArray, IntArray, com
 _ROUNDS = 32
 _AT_A_TIME = 16
 """On large networks one edge in so many, at most, is taken at a time, so that all gains are computed about 32 times."""
+
+_NEAR = 1.1
+"""So near to the smallest variance that limits allow is near enough."""
 
 _UNKNOWN = 1e-4
 """So many results is an edge taken to have that has none, lest a network that its results do not connect yet have no
@@ -45,7 +48,8 @@ class Measurements:
     limits
         How many results each may have.
     target
-        Largest variance that is good enough.
+        Largest variance that is good enough; where the limits do not let it be reached, as near as a tenth to the
+        smallest that they do.
     pairs
         Nodes whose differences matter, shape ``(n_pairs, 2)``, each pair in one component; ``None`` if each node does,
         relative to the mean of its component.
@@ -83,8 +87,17 @@ class _Component:
     pairs: IntArray | None
     covariance: FloatArray = field(init=False)
 
+    goals: FloatArray = field(init=False)
+
     def __post_init__(self) -> None:
         self._invert()
+
+    def aim(self, target: float, limits: FloatArray) -> None:
+        """Set what is good enough for each node or pair: `target`, or near what can be had within the limits."""
+        self.goals = np.full(len(self.errors()), target)
+        if np.isfinite(limits).all():
+            full = replace(self, counts=np.maximum(self.counts, limits))
+            self.goals = np.maximum(target, _NEAR * full.errors())
 
     def _invert(self) -> None:
         precisions = np.maximum(self.counts, _UNKNOWN) / self.variances
@@ -154,12 +167,13 @@ class Allocation:
             if pairs is not None:
                 pairs = np.searchsorted(nodes, pairs[np.isin(pairs[:, 0], nodes)])
             component = _Component(len(nodes), edges, starts, ends, given.variances[edges], given.counts[edges], pairs)
+            component.aim(given.target, given.limits[edges])
             self._components.append(component)
 
     @property
     def is_done(self) -> bool:
         """Whether everything that matters is known as well as it is to be."""
-        return all((component.errors() <= self._given.target).all() for component in self._components)
+        return all((component.errors() <= component.goals).all() for component in self._components)
 
     def require(self, edges: IntArray) -> None:
         """Plan one more result of each of some edges."""
@@ -183,7 +197,7 @@ class Allocation:
     def _gains(self) -> FloatArray:
         gains = np.zeros(len(self.planned))
         for component in self._components:
-            wanted = (component.errors() > self._given.target).astype(float)
+            wanted = (component.errors() > component.goals).astype(float)
             gains[component.edges] = component.gains(wanted) / self._given.costs[component.edges]
         gains[self._given.counts + self.planned >= self._given.limits] = 0.0
         # the last digits depend on the machine, and must not decide

@@ -124,6 +124,16 @@ def test_the_noisier_transformation_gets_more_and_a_full_one_none() -> None:
     assert set(named(net, capped.propose(net, results(net, given)).weights).values()) == {None}
 
 
+def test_nothing_is_spent_around_a_transformation_that_is_full_and_still_too_uncertain() -> None:
+    net = network("ab", "bc", "cd", "db")
+    quiet = repeats(*[0.0, 0.2] * 4, error=0.1)
+    given = {"ab": repeats(*[0.0, 9.0] * 5, error=4.5), "bc": quiet, "cd": quiet, "db": quiet}
+    capped = strategy(max_runs=10, target_error=0.2 * KCAL)
+    assert set(named(net, capped.propose(net, results(net, given)).weights).values()) == {None}
+    free = named(net, strategy(max_runs=None, target_error=0.2 * KCAL).propose(net, results(net, given)).weights)
+    assert free["ab"] > 0
+
+
 def test_time_is_saved_where_that_is_asked_for() -> None:
     net = network("ab", "ab", "bc")
     slow, quick = repeats(*[0.0, 1.0] * 2, seconds=9000.0), repeats(*[0.0, 1.0] * 2, seconds=60.0)
