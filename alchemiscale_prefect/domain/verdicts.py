@@ -13,7 +13,7 @@ LEASE_RAN_OUT = "its lease ran out"
 """What happened to an attempt that nothing is heard of any more; then why follows, if that is known."""
 
 NOT_THE_HOSTS = frozenset({"its time on the host was over", "its job was ended from outside"})
-"""Why flow runs crashed, in the words of ``orchestration.states``, where that counts as a loss but not against a host."""
+"""Why flow runs crashed, in the words of ``orchestration.states``, where that is a loss but not against a host."""
 
 
 @dataclass(frozen=True, slots=True)

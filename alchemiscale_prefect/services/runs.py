@@ -130,7 +130,7 @@ def heartbeat(database: Database, principal: Principal, run: Run, body: wire.Hea
     with database.transaction() as connection:
         if attempts.renew(connection, run.task, run.n, run.owner, lease, *units):
             return
-    # a transaction of its own: an attempt that changed while it was to be renewed stays locked, and the Task comes first
+    # in a transaction of its own: an attempt that changed while it was renewed stays locked, and the Task comes first
     with database.transaction() as connection:
         _hold_late(connection, run, (AttemptState.running,))
         attempts.renew(connection, run.task, run.n, run.owner, lease, *units)
