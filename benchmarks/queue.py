@@ -5,7 +5,8 @@ Three measurements, each beside its baseline and in turns with it, on one Postgr
 - A claim among 1,000,000 waiting Tasks beside one among 10,000: on many networks, skewed, all on one, behind thousands
   of idle networks, with fair share. Each claim is a transaction of its own, as in a dispatcher with one free place.
 - Claims per second of eight claimers beside the jobs that eight workers of procrastinate, a queue on Postgres, fetch.
-  A claimer takes as many Tasks in a transaction as its dispatcher has free places; the buffer is four.
+  A claimer takes as many Tasks in a transaction as its dispatcher has free places. A dispatcher makes at most five
+  passes a second: at the rate of procrastinate, eight of them have some twenty places in each.
 - The order of 10,000 claims beside the specified probabilities, while weights are changed and Tasks are added.
 
 Postgres does not wait for its disk here, which would hide what is measured.
