@@ -37,7 +37,7 @@ def result_variances(
     prior_weight
         w, above zero.
     caution
-        c; with 2 the errors at which UncertaintyStrategy stops are right on average in simulations of real networks.
+        c; with 2 the errors at which UncertaintyStrategy stops are right to about a tenth on real networks, simulated.
     """
     squares = np.array([summary.squares for summary in summaries])
     freedom = np.array([max(summary.n_estimates - 1, 0) for summary in summaries], dtype=float)
