@@ -101,7 +101,10 @@ class Change:
                 f"skipped: {len(self.errored)} of its Tasks failed ({', '.join(self.errored)}); set them to waiting to "
                 "have them run again, or to invalid or deleted to have others take their place"
             ),
-            Decision.over_budget: f"{counts}; the Strategy's budget has room for {len(self.action) + self.create} more",
+            Decision.over_budget: (
+                f"{counts}; of the Tasks that the Strategy wants for the network in all, "
+                f"{len(self.action) + self.create} more are its share"
+            ),
             Decision.disabled: "the Strategy is disabled",
         }[self.decision]
 

@@ -144,7 +144,7 @@ def test_where_there_is_no_room_for_all_each_gets_one_the_heaviest_first_then_a_
     assert [change.create + len(change.action) for change in proposal.changes] == added
     assert proposal.changes[2].action == (("c0",) if added[2] else ())
     short = [change for change in proposal.changes if change.decision is Decision.over_budget]
-    assert all(f"room for {change.create + len(change.action)} more" in change.reason for change in short)
+    assert all(f"in all, {change.create + len(change.action)} more are" in change.reason for change in short)
     assert len(short) == sum(added[n] < (1, 5, 5)[n] for n in range(3))
 
 
