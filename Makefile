@@ -64,6 +64,7 @@ bench: $(INSTALLED)  ## what calls, submissions, claims and dispatch cost, besid
 	    $(BIN)/python -m pip install -qq --no-input --disable-pip-version-check "procrastinate>=3.10,<4"
 	@$(BIN)/python -m benchmarks.queue
 	@$(BIN)/python -m benchmarks.strategy
+	@$(BIN)/python -m benchmarks.iterations
 	@$(BIN)/python -m benchmarks.dispatch
 
 docs: $(INSTALLED)  ## the documentation, in site/

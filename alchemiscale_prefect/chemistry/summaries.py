@@ -6,7 +6,6 @@ the others, and the Strategy gets a :class:`SummarizedResult`, which is a Protoc
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict
 from typing import Any, Self
 
 from alchemiscale_prefect.chemistry import results
@@ -37,7 +36,8 @@ class SummarizedResult(ProtocolResult):
     @classmethod
     def of(cls, summary: ResultSummary) -> Self:
         """The ProtocolResult with this summary."""
-        return cls(n_protocol_dag_results=summary.n, **asdict(summary))
+        values = {name: getattr(summary, name) for name in ResultSummary.__dataclass_fields__}
+        return cls(n_protocol_dag_results=summary.n, **values)
 
     @property
     def summary(self) -> ResultSummary:

@@ -6,6 +6,8 @@ Idempotent. Keys that 0.4 could compute stay as they were; so objects made befor
 import inspect
 import math
 from abc import abstractmethod
+from collections.abc import Callable
+from functools import lru_cache
 from hashlib import md5
 from typing import Any
 
@@ -81,7 +83,13 @@ def _hash(self: GufeTokenizable) -> int:
 @abstractmethod
 def _defaults(cls: type[GufeTokenizable]) -> dict[str, Any]:
     """``_defaults`` of 0.4, for classes written to 1.x as well, where it is a classmethod."""
-    parameters = inspect.signature(cls.__init__).parameters.values()
+    return dict(_default_arguments(cls.__init__))
+
+
+@lru_cache
+def _default_arguments(init: Callable[..., None]) -> dict[str, Any]:
+    # asked for each object that is read or written, and slow
+    parameters = inspect.signature(init).parameters.values()
     return {
         parameter.name: parameter.default
         for parameter in parameters
