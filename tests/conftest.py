@@ -1,6 +1,7 @@
 """What every test has."""
 
 import gc
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -9,6 +10,14 @@ from hypothesis import HealthCheck, settings
 # a busy machine is no failure
 settings.register_profile("tests", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
 settings.load_profile("tests")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _logs_stay_as_they_are() -> Iterator[None]:
+    """A command that runs in this process must not send later tests' logs where its own went: to a closed file."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("structlog.configure", lambda **_: None)
+        yield
 
 
 def pytest_collection_finish() -> None:
