@@ -62,7 +62,7 @@ def battered(request: pytest.FixtureRequest) -> Iterator[BatteredStack]:
                 "ALCHEMISCALE_MAX_LOSSES": "1000",
                 "ALCHEMISCALE_LOSS_DELAY_SECONDS": "0.5",
                 "ALCHEMISCALE_LOSS_DELAY_MAX_SECONDS": "2",
-                "ALCHEMISCALE_START_TIMEOUT_SECONDS": "90",
+                "ALCHEMISCALE_START_TIMEOUT_SECONDS": "60",
                 "PYTHONPATH": str(Path(__file__).parents[2]),
             },
         )
