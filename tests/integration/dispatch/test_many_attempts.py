@@ -115,7 +115,7 @@ class Executor:
 
     def execute(self, *, rough: bool) -> None:
         """Begin, compute and finish; or vanish, freeze, give up, fail, or come late."""
-        self.run.lease = LEASE
+        self.run.lease = LEASE if rough else 30 * LEASE
         fates = ("complete", "vanish", "start late", "crash", "release", "freeze", "finish late", "fail")
         fate = self.chance.choices(fates, (45, 8, 4, 5, 8, 6, 8, 10))[0] if rough else "complete"
         if fate == "crash":
@@ -218,8 +218,14 @@ class Users:
 
     def want_everything(self) -> None:
         """All Tasks are to run."""
-        self.world.set_status(self.keys, "waiting")
-        self.world.action(self.nets[0], self.keys, 0.5)
+        missing = self.world.rows(
+            "select key, status = 'error' as failed from task t where status in ('waiting', 'error') and ("
+            "status = 'error' or not exists (select 1 from action a where a.task_id = t.id and a.weight > 0))"
+        )
+        unwanted = {row.key: row.failed for row in missing}
+        keys = [key for key in self.keys if key.gufe_key in unwanted]
+        self.world.set_status([key for key in keys if unwanted[key.gufe_key]], "waiting")
+        self.world.action(self.nets[0], keys, 0.5)
 
 
 def attempts_made(world: World) -> int:
