@@ -101,6 +101,8 @@ def run_dispatcher(stop: Event) -> None:
     launcher = PrefectLauncher(settings.deployment)
     pool = _pool(settings)
     listener = QueueListener(database)
+    # an idle dispatcher says nothing else
+    structlog.get_logger(__name__).info("dispatching", pool=pool.name, deployment=settings.deployment)
     try:
         dispatcher.run(
             lambda: dispatch.dispatch(database, launcher, pool), listener, settings.dispatch_interval_seconds, stop
