@@ -58,8 +58,8 @@ for module in pkgutil.walk_packages(room.__path__, room.__name__ + "."):
         importlib.import_module(module.name)
 """
 
-# Alembic runs the first; the control pool's flows work with our tables, which compute flow runs never reach; the last can
-# be imported on gufe 0.4 only
+# Alembic runs the first; the control pool's flows work with our tables, which compute flow runs never reach; the last
+# can be imported on gufe 0.4 only
 LEFT_OUT = [
     ".migrations.",
     ".flows.reconcile",
