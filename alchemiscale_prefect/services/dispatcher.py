@@ -5,6 +5,8 @@ from collections.abc import Callable
 
 import structlog
 
+from alchemiscale_prefect.domain.errors import Unavailable
+from alchemiscale_prefect.services.database_checks import cause
 from alchemiscale_prefect.services.dispatch import Pass
 from alchemiscale_prefect.store.notifications import QueueListener
 
@@ -23,6 +25,11 @@ def run(one_pass: Callable[[], Pass], listener: QueueListener, interval_seconds:
     while not stop.is_set():
         try:
             done = one_pass()
+        except Unavailable as error:
+            # known, and it may last: a line each time, no traceback
+            log.warning("dispatch_failed", why=cause(error))
+            stop.wait(interval_seconds)
+            continue
         except Exception:
             log.exception("dispatch_failed")
             stop.wait(interval_seconds)
