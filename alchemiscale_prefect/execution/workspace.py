@@ -2,6 +2,7 @@
 
 import shutil
 import uuid
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,7 +36,7 @@ class Workspace:
     Attributes
     ----------
     task_shared
-        ``<shared_basedir>/<task key>``; removed when the Task finishes.
+        ``<shared_basedir>/<task key>``; removed with the last thing in it.
     shared_id
         Names the directory in it.
     scratch
@@ -95,6 +96,11 @@ class Workspace:
         shutil.rmtree(self.scratch, ignore_errors=True)
 
     def remove(self) -> None:
-        """Remove everything of the Task: it has finished."""
+        """Remove everything of the ProtocolDAG: it has finished.
+
+        Not what else the Task has there: a restart pattern may have its next attempt at work already.
+        """
         self.remove_scratch()
-        shutil.rmtree(self.task_shared, ignore_errors=True)
+        shutil.rmtree(self.shared, ignore_errors=True)
+        with suppress(OSError):
+            self.task_shared.rmdir()

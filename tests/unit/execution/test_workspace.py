@@ -50,3 +50,12 @@ def test_nothing_is_left_of_a_finished_task(tmp_path: Path) -> None:
     assert not directories.scratch.exists()
     space.remove()
     assert [path for base in ("shared", "scratch") for path in (tmp_path / base).rglob("*")] == []
+
+
+def test_the_end_of_an_attempt_leaves_the_next_one_its_files(tmp_path: Path) -> None:
+    first, second = (Workspace.new(tmp_path / "shared", tmp_path / "scratch", "Task-1", n) for n in (1, 2))
+    second.create()
+    written = second.unit("unit-a", 1).shared / "positions"
+    written.write_text("x")
+    first.remove()
+    assert written.read_text() == "x"
