@@ -5,6 +5,7 @@ Prefect is not known here. The flow hands in how a unit is run (`RunUnit`, as a 
 """
 
 import logging
+import time
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
@@ -33,8 +34,6 @@ from alchemiscale_prefect.settings import ComputeSettings
 from alchemiscale_prefect.wire import compute as wire
 
 log = logging.getLogger(__name__)
-
-REASON_LENGTH = 2000
 
 
 class Report(Protocol):
@@ -120,12 +119,14 @@ class Attempt:
         CutShort
             It is over while units compute; the caller gives the attempt back and ends the process.
         """
+        asked_at = time.monotonic()
         begun = self._client.begin()
         keeper = LeaseKeeper(
             self._heartbeat,
             begun.lease_seconds,
             self._settings.heartbeat_seconds,
             self._on_lost,
+            asked_at,
         )
         with keeper:
             try:
@@ -140,11 +141,11 @@ class Attempt:
             except OutOfTime as error:
                 with suppress(AlchemiscaleError, OSError):
                     self._heartbeat()  # what is finished is told before the attempt is over
-                self._client.release(str(error)[:REASON_LENGTH], "stopped")
+                self._client.release(str(error), "stopped")
                 raise
             except Exception as error:
                 # neither the Protocol's fault nor a lost lease: a full disk, a defect. Another host may do better.
-                self._client.release(self._reason(error)[:REASON_LENGTH])
+                self._client.release(self._reason(error))
                 raise
         self._tell(lambda: self._report.outcome(outcome))
         return outcome

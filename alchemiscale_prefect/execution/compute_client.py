@@ -152,7 +152,7 @@ class ComputeClient:
 
     def release(self, reason: str, cause: Literal["failed", "stopped", "cancelled"] = "failed") -> None:
         """Give the attempt back, so that another one can take the checkpoint up at once; causes: `wire.Release`."""
-        body = wire.Release(reason=reason, cause=cause)
+        body = wire.Release(reason=reason[: wire.REASON_LENGTH], cause=cause)
         self._call("POST", paths.COMPUTE_RELEASE, body=body.model_dump(), transport=self._prompt)
 
     def close(self) -> None:

@@ -44,6 +44,8 @@ class LeaseKeeper:
     on_lost
         What to do when the lease is lost: end the process, unless a test says otherwise. It is told how many seconds
         are left until somebody else may have it; by then nothing may compute here any more.
+    asked_at
+        When the lease was asked for, by the monotonic clock: it may have begun then. Default: when the block begins.
     """
 
     def __init__(
@@ -52,6 +54,7 @@ class LeaseKeeper:
         lease_seconds: float,
         every_seconds: float,
         on_lost: Callable[[float], None],
+        asked_at: float | None = None,
     ) -> None:
         self._renew = renew
         self._lease_seconds = lease_seconds
@@ -59,6 +62,7 @@ class LeaseKeeper:
         self._on_lost = on_lost
         self._stopped = threading.Event()
         self._losing = threading.Lock()
+        self._asked_at = asked_at
         self._renewed_at = time.monotonic()
         self._threads = [
             threading.Thread(target=work, name=name, daemon=True)
@@ -67,7 +71,13 @@ class LeaseKeeper:
         self.lost = False
 
     def __enter__(self) -> "LeaseKeeper":
-        self._renewed_at = time.monotonic()
+        self._renewed_at = now = time.monotonic()
+        if self._asked_at is not None:
+            self._renewed_at = self._asked_at
+            if now - self._asked_at > self._every_seconds:
+                # its answer was long in coming: nobody knows how much of the lease is left
+                self._renew()
+                self._renewed_at = now
         for thread in self._threads:
             thread.start()
         return self

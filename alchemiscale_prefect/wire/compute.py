@@ -8,6 +8,7 @@ from alchemiscale_prefect.wire.fields import StorableText
 
 MAX_UNITS = 2**31 - 1
 MAX_PARTS = 100_000
+REASON_LENGTH = 2000
 PART_BYTES = 16 * 1024**2
 """How large a run makes the parts of an archive: this much of it is in memory at once, there and in the API."""
 
@@ -183,5 +184,5 @@ class Release(BaseModel):
         cancelled the flow run in Prefect; the Task is in error, until it is set waiting.
     """
 
-    reason: StorableText = Field(max_length=2000)
+    reason: StorableText = Field(max_length=REASON_LENGTH)
     cause: Literal["failed", "stopped", "cancelled"] = "failed"

@@ -97,3 +97,21 @@ def test_a_lease_is_lost_once() -> None:
     with LeaseKeeper(renew, 0.2, 0.05, losses.append):
         time.sleep(0.6)
     assert len(losses) == 1
+
+
+def test_a_lease_counts_from_when_it_was_asked_for() -> None:
+    lost = Lost()
+
+    def renew() -> None:
+        raise AlchemiscaleConnectionError("no answer")
+
+    with LeaseKeeper(renew, 3.0, 1.0, lost, time.monotonic() - 0.9):
+        assert lost.wait(5)
+    assert lost.left < 0.5
+
+
+def test_a_lease_whose_answer_was_long_in_coming_is_renewed_first() -> None:
+    renewed = threading.Event()
+    with LeaseKeeper(renewed.set, 60.0, 10.0, lambda _: None, time.monotonic() - 70.0) as keeper:
+        assert renewed.is_set()
+        assert not keeper.lost
