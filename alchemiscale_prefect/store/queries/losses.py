@@ -170,7 +170,8 @@ def lose(
     return tasks
 
 
-# `row`: how often it was lost in a row, in whatever way; a unit that the last attempt finished begins it anew
+# `uncounted`: how often it was lost in a row, in whatever way and also before it began, which no history tells; a unit
+# that the last attempt finished begins it anew
 _COUNT = text(
     """
     with lost as materialized (
@@ -180,11 +181,12 @@ _COUNT = text(
     update task t
     set reason = :reason, losses = case when lost.of_use then 0 else lost.losses end + cast(:counted as int)
     from lost where t.id = lost.id
-    returning t.id, t.losses, 1 + case when lost.of_use or :counted then 0 else (
-        select count(*) from task_history h
-        where h.task_id = t.id and h.cause = 'loss' and h.id > coalesce((
-            select max(other.id) from task_history other
-            where other.task_id = t.id and other.cause not in ('begin', 'loss', 'regain')), 0)) end as uncounted
+    returning t.id, t.losses, case when lost.of_use or :counted then 1 else (
+        select count(*) from attempt a
+        where a.task_id = t.id and a.state = 'lost' and a.n > coalesce((
+            select h.attempt from task_history h
+            where h.task_id = t.id and h.cause not in ('begin', 'loss', 'regain') order by h.id desc limit 1), 0)
+        ) end as uncounted
     """
 )
 

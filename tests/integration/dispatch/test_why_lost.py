@@ -220,3 +220,16 @@ def test_a_claim_of_a_paused_pool_that_has_no_flow_run_is_given_back_too(
     assert world.attempts(key) == [(1, "cancelled")]
     assert world.queued() == {key.gufe_key: 1}
     assert launcher.launched == []
+
+
+def test_what_is_preempted_before_it_begins_has_its_limit_too(world: World, launcher: MemoryLauncher, net: Net) -> None:
+    (key,) = world.tasks(net)
+    for n in range(1, UNCOUNTED_LIMIT + 1):
+        assert world.status(key) == "waiting"
+        dispatch.dispatch(world.database, launcher, pool(max_losses=1))
+        flow_run = launcher.of(launcher.launched[-1].attempt)
+        launcher.state[flow_run] = RunState.ended
+        launcher.ended[flow_run] = RunEnd(Fate.preempted, "its host was preempted")
+        world.age(31)
+        assert losses.give_up_never_begun(world.database, launcher, pool(max_losses=1)) == 1, n
+    assert world.status(key) == "error"
