@@ -9,6 +9,7 @@ from alchemiscale_prefect.domain.verdicts import Verdict
 
 # 2 to a power beyond this is no duration any more
 _MOST_DOUBLINGS = 40
+_FAILING = "Tasks fail on it that do not fail elsewhere"
 
 
 class HostState(StrEnum):
@@ -179,7 +180,7 @@ def _ban(health: Health, verdict: Verdict, policy: HostPolicy, now: datetime) ->
         bans,
         since=now if health.state is HostState.healthy else health.since,
         until=now + policy.ban(bans),
-        reason=f"Tasks fail on it that do not fail elsewhere, the last one: {last.failure if last else 'unknown'}",
+        reason=f"{_FAILING}, the last one: {last.failure if last else 'unknown'}",
         counts_from=health.counts_from,
     )
     return banned, refusal(banned, policy, now)
@@ -187,10 +188,12 @@ def _ban(health: Health, verdict: Verdict, policy: HostPolicy, now: datetime) ->
 
 def refusal(health: Health, policy: HostPolicy, now: datetime) -> Refusal:
     """What a flow run is told on a banned host."""
+    # whose Tasks they are, it must not learn: they may be of another Scope
+    why = _FAILING if health.banned_by is None else health.reason
     if health.until is None:
-        return Refusal(f"it is banned: {health.reason}", policy.hold)
+        return Refusal(f"it is banned: {why}", policy.hold)
     ends = health.until.isoformat(" ", "seconds")
-    return Refusal(f"it is banned until {ends}: {health.reason}", min(policy.hold, health.until - now))
+    return Refusal(f"it is banned until {ends}: {why}", min(policy.hold, health.until - now))
 
 
 # --- telling ---------------------------------------------------------------------------------------------------------

@@ -32,7 +32,8 @@ def trying(bans=1, probe=OTHER) -> Health:
 def test_a_bad_host_is_banned_and_says_why():
     health, refused = admit(Health(), THIS, BAD, Trial.void, POLICY, START)
     assert (health.state, health.bans, health.until) == (HostState.banned, 1, START + 5 * MINUTE)
-    assert NAN in refused.reason
+    assert NAN in health.reason
+    assert NAN not in refused.reason, "that may be of a Task of another Scope"
     assert refused.hold == MINUTE
     assert admit(Health(), THIS, FINE, Trial.void, POLICY, START) == (Health(), None)
 
