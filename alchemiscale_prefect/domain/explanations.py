@@ -226,8 +226,7 @@ def _of_error(standing: Standing) -> Hindrance:
 
 def _of_waiting(standing: Standing) -> Iterator[Hindrance]:
     if standing.not_before is not None:
-        times = "one attempt was lost" if standing.losses == 1 else f"{standing.losses} attempts in a row were lost"
-        yield Hindrance(HindranceCode.rest, f"it rests until {_time(standing.not_before)}: {times}")
+        yield Hindrance(HindranceCode.rest, f"it rests until {_time(standing.not_before)}: {_after(standing.losses)}")
     if standing.extends is not None and standing.extends_status is not TaskStatus.complete:
         yield Hindrance(HindranceCode.parent, f"it extends {standing.extends}, which is {standing.extends_status}")
     if not standing.places:
@@ -242,6 +241,13 @@ def _of_waiting(standing: Standing) -> Iterator[Hindrance]:
     if open_places:
         yield from _of_queue(min(open_places, key=lambda place: place.before))
         yield from _of_share(standing.share)
+
+
+def _after(losses: int) -> str:
+    """What it rests after."""
+    if not losses:  # neither counts as one
+        return "its last attempt was given back, or refused by its host"
+    return "one attempt was lost" if losses == 1 else f"{losses} attempts in a row were lost"
 
 
 def _of_queue(place: QueuePlace) -> Iterator[Hindrance]:

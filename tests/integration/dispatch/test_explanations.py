@@ -80,6 +80,8 @@ def test_a_task_that_rests_or_whose_parent_is_not_complete(world: World, net: Ne
     assert codes(resting) == ["rest"]
     assert "3 attempts in a row were lost" in said(resting)
     assert resting.not_before is not None
+    world.execute("update task set losses = 0 where key = :key", key=parent.gufe_key)
+    assert said(stand(world, parent)).endswith(": its last attempt was given back, or refused by its host")
 
 
 def test_what_restart_patterns_did_with_it(world: World, net: Net) -> None:
