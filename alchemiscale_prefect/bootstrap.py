@@ -14,6 +14,7 @@ from alchemiscale_prefect.domain.keys import ScopedKey
 from alchemiscale_prefect.domain.pools import Pool
 from alchemiscale_prefect.domain.reconcile import Found
 from alchemiscale_prefect.services import dispatch, dispatcher, iterations, reconcile
+from alchemiscale_prefect.services.time_limit import limited
 from alchemiscale_prefect.settings import (
     ApiSettings,
     DatabaseSettings,
@@ -159,9 +160,10 @@ def perform_strategy(network: ScopedKey, propose: Propose) -> StrategyProposal |
     propose
         ``strategies.performing.propose``: it needs gufe, which this room does without.
     """
+    within_time = limited(propose, environment.read(StrategySettings).strategy_timeout_seconds)
     database = make_database()
     try:
-        return iterations.perform(database, make_objects(), propose, network)
+        return iterations.perform(database, make_objects(), within_time, network)
     finally:
         database.close()
 

@@ -183,6 +183,9 @@ class StrategySettings(BaseSettings):
         300.0, ge=0, le=31e6, description="of a Strategy's `sleep_interval`, what is shorter counts as this"
     )
     strategy_parallel: PositiveInt = Field(4, description="networks whose Strategies one flow run performs at once")
+    strategy_timeout_seconds: float = Field(
+        1800.0, gt=0, le=31e6, description="a Strategy that has not answered after so long has failed"
+    )
 
 
 class ComputeFields(BaseModel):

@@ -57,7 +57,7 @@ class Strategies(Area):
             ``partial`` to create and action Tasks, ``full`` to cancel them too, ``disabled`` for nothing.
         sleep_interval
             Seconds from one iteration to the next, at least. It is performed sooner if results have come and it is
-            dormant, or no Task of the network waits or runs any more.
+            dormant, or no Task of the network waits any more.
         weighting
             What the Strategy's weights are divided by before: ``relative``, the largest, so that the most wanted
             Transformation gets as many Tasks as any may have; ``share``, their sum, as alchemiscale has it: on a

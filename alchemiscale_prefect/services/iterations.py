@@ -39,8 +39,8 @@ def due(database: Database, minimum: timedelta) -> list[ScopedKey]:
     """The networks whose Strategy is to be performed now.
 
     One is if it never was, was asked for (`services.strategies.set_awake`), is awake and its interval is over, or if
-    results have come since and it is dormant, or none of the network's Tasks waits or runs any more. Those that are
-    disabled or in error are not, nor those of networks that are not active.
+    results have come since and it is dormant, or none of the network's Tasks waits any more. Those that are disabled or
+    in error are not, nor those of networks that are not active.
 
     Parameters
     ----------

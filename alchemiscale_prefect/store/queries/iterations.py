@@ -16,7 +16,7 @@ from alchemiscale_prefect.store.queries.scopes import NAME
 
 _PERFORMED = "g.mode <> 'disabled' and g.status <> 'error' and n.state = 'active'"
 
-# A result is looked at before its time where nothing else is under way: what waits for the interval then is compute.
+# A result is looked at before its time where nothing waits for a worker: what waits for the interval then is compute.
 _DUE = text(
     f"""
     with candidate as (
@@ -27,7 +27,7 @@ _DUE = text(
     where g.requested_at is not null or g.last_iteration is null or (g.status = 'awake' and g.rested)
        or ((g.status = 'dormant' or not exists (
                 select 1 from action a join task t on t.id = a.task_id
-                where a.network_id = g.network_id and t.status in ('waiting', 'running')))
+                where a.network_id = g.network_id and t.status = 'waiting'))
            and g.last_iteration_result_count <> (
                 select count(*) from network_transformation link
                 join result r on r.transformation_id = link.transformation_id and r.ok
