@@ -21,7 +21,7 @@ class Begin(BaseModel):
 
     owner: str = Field(min_length=1, max_length=200)
     flow_run_id: str = Field(min_length=1, max_length=100)
-    host: str = Field(min_length=1, max_length=255)
+    host: StorableText = Field(min_length=1, max_length=255)
     image: StorableText | None = Field(default=None, max_length=500)
 
 
@@ -111,13 +111,14 @@ class Heartbeat(BaseModel):
 class StoreDag(BaseModel):
     """Query of ``PUT dag``."""
 
-    shared_id: str = Field(min_length=1, max_length=100)
+    # a part of paths on workers
+    shared_id: str = Field(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
 
 
 class StoreUnit(BaseModel):
     """Query of ``PUT units``."""
 
-    unit_key: str = Field(min_length=1, max_length=300)
+    unit_key: StorableText = Field(min_length=1, max_length=300)
     ok: bool
     directory: StorableText | None = Field(default=None, max_length=4096)
 

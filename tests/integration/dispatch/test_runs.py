@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from alchemiscale_prefect.domain.access import IdentityKind, Principal
 from alchemiscale_prefect.domain.attempts import AttemptId
@@ -295,3 +296,11 @@ def test_a_flow_run_id_that_is_none_is_refused(world: World, net: Net) -> None:
     with pytest.raises(InvalidInput) as refused:
         runs.begin(world.database, world.compute, task, body, LEASE)
     assert refused.value.field == "flow_run_id"
+
+
+def test_what_a_run_says_of_itself_can_be_stored_and_leads_nowhere_else() -> None:
+    assert wire.Begin(owner="me", flow_run_id="x", host="a\0b").host == r"a\x00b"
+    assert wire.StoreUnit(unit_key="a\0b", ok=True).unit_key == r"a\x00b"
+    for path in ("..", "a/b", "a\0b"):
+        with pytest.raises(ValidationError):
+            wire.StoreDag(shared_id=path)
