@@ -146,8 +146,8 @@ class ProposalSettings:
     max_tasks_per_transformation
         How many Tasks of one may wait or run at a time.
     max_tasks
-        How many more Tasks the network may have in all; ``None`` for any number. Tasks that wait or run elsewhere and
-        are only actioned count as those that are created.
+        How many Tasks may wait or run for the network in all, those that do among them; ``None`` for any number. What
+        is cancelled makes room. Tasks that wait or run elsewhere and are only actioned count as those that are created.
     """
 
     mode: StrategyMode = StrategyMode.partial
@@ -186,7 +186,10 @@ def propose_changes(
     relative = normalized(weights, settings.weighting)
     before = {key: _without_additions(key, relative[key], tasks[key], settings) for key in sorted(relative)}
     needs = {key: change.target - change.held for key, change in before.items() if change.decision is Decision.more}
-    room = sum(needs.values()) if settings.max_tasks is None else settings.max_tasks
+    room = sum(needs.values())
+    if settings.max_tasks is not None:
+        held = sum(len(_held(of)) for of in tasks.values())
+        room = settings.max_tasks - held + sum(len(change.cancel) for change in before.values())
     shares = _shared_out(needs, relative, max(0, room))
     changes = [
         _with_additions(change, tasks[key], shares[key]) if key in shares else change for key, change in before.items()
@@ -197,7 +200,7 @@ def propose_changes(
 def _without_additions(key: str, weight: Weight, tasks: Sequence[PlannedTask], settings: ProposalSettings) -> Change:
     """The change of a Transformation, but for Tasks that are added."""
     target = task_count(weight, settings.max_tasks_per_transformation, settings.scaling)
-    held = [task for task in tasks if task.actioned and task.status in _OPEN]
+    held = _held(tasks)
     errored = tuple(task.key for task in tasks if task.status is TaskStatus.error)
     need = target - len(held)
     plain = Change(key, weight, target, len(held), Decision.enough, errored=errored)
@@ -210,6 +213,11 @@ def _without_additions(key: str, weight: Weight, tasks: Sequence[PlannedTask], s
     if weight is None:
         return replace(plain, decision=Decision.finished)
     return replace(plain, decision=Decision.kept if need < 0 else Decision.enough)
+
+
+def _held(tasks: Iterable[PlannedTask]) -> list[PlannedTask]:
+    """Those that wait or run for the network."""
+    return [task for task in tasks if task.actioned and task.status in _OPEN]
 
 
 def _with_additions(change: Change, tasks: Sequence[PlannedTask], allowed: int) -> Change:

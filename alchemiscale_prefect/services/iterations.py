@@ -164,8 +164,7 @@ def _room(found: NetworkTasks, done: int, proposed: Proposed) -> int | None:
     if proposed.max_tasks is None:
         return None
     # results of Tasks that are invalid by now count, and Tasks that completed since the results were read
-    held = sum(task.actioned and task.status in _OPEN for listed in found.planned.values() for task in listed)
-    return max(0, proposed.max_tasks - max(done, found.complete) - held)
+    return max(0, proposed.max_tasks - max(done, found.complete))
 
 
 def _carry_out(
