@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from alchemiscale_prefect.wire.fields import StorableText
+from alchemiscale_prefect.wire.fields import ReasonText, StorableText
 
 MAX_UNITS = 2**31 - 1
 MAX_PARTS = 100_000
@@ -160,7 +160,7 @@ class Finish(BaseModel):
     uncertainty: float | None = None
     units: str | None = None
     tracebacks: list[UnitTraceback] = []
-    reason: StorableText | None = None
+    reason: ReasonText | None = None
     # what no heartbeat told: of a short attempt there is none
     units_done: int | None = Field(default=None, ge=0, le=MAX_UNITS)
     units_total: int | None = Field(default=None, ge=0, le=MAX_UNITS)

@@ -25,6 +25,20 @@ def _storable(value: str) -> str:
 StorableText = Annotated[str, AfterValidator(_storable)]
 """Text of what went wrong; what Postgres cannot hold of it (NUL, halves of surrogate pairs) becomes an escape."""
 
+MAX_REASON = 20_000
+
+
+def _shortened(value: str) -> str:
+    if len(value) <= MAX_REASON:
+        return value
+    # a traceback begins with where, and ends with what
+    half = MAX_REASON // 2
+    return f"{value[:half]}\n[... {len(value) - 2 * half} characters ...]\n{value[-half:]}"
+
+
+ReasonText = Annotated[StorableText, AfterValidator(_shortened)]
+"""A `StorableText` that is told with each Task: beyond `MAX_REASON` characters its middle is left out."""
+
 _KEY_SCHEMA = {
     "anyOf": [
         {"type": "string"},

@@ -301,6 +301,10 @@ def test_a_flow_run_id_that_is_none_is_refused(world: World, net: Net) -> None:
 def test_what_a_run_says_of_itself_can_be_stored_and_leads_nowhere_else() -> None:
     assert wire.Begin(owner="me", flow_run_id="x", host="a\0b").host == r"a\x00b"
     assert wire.StoreUnit(unit_key="a\0b", ok=True).unit_key == r"a\x00b"
+    reason = wire.Finish(ok=False, result=None, reason="Traceback" + 10**6 * "x" + "what").reason
+    assert reason is not None
+    assert len(reason) < 25_000
+    assert (reason[:9], reason[-4:]) == ("Traceback", "what")
     for path in ("..", "a/b", "a\0b"):
         with pytest.raises(ValidationError):
             wire.StoreDag(shared_id=path)
