@@ -64,6 +64,23 @@ def test_a_network_runs_to_dormancy_without_a_hand(
     assert {change.weight for change in performed[0].changes} == {None}
 
 
+@pytest.mark.parametrize("name", ["ConnectivityStrategy", "RadialGrowthStrategy"])
+def test_a_strategy_of_stratocaster_runs_as_it_is(
+    client: AlchemiscaleClient, system: System, work: Callable[[], int], submitted: ScopedKey, name: str
+) -> None:
+    made = getattr(pytest.importorskip("stratocaster.strategies", reason="stratocaster is not installed"), name)
+    strategy = made(made.default_settings())
+    client.set_network_strategy(submitted, strategy)
+    assert client.get_network_strategy(submitted) == strategy
+    for _ in range(10):
+        assert [one.exception for one in perform_all(system)] in ([None], [])
+        if not work():
+            break
+    assert client.get_network_strategy_status(submitted) == "dormant"
+    counts = [len(client.get_transformation_tasks(edge)) for edge in client.get_network_transformations(submitted)]
+    assert min(counts) >= strategy.settings.max_runs
+
+
 def test_which_strategies_are_given_summaries() -> None:
     ours, theirs = ConnectivityStrategy(ConnectivityStrategy.default_settings()), ReadingStrategy(ReadingSettings())
     budget = BudgetStrategySettings(max_tasks=3)
