@@ -5,6 +5,7 @@ from typing import Any
 from uuid import uuid4
 
 import httpx
+import pytest
 
 from alchemiscale_prefect.chemistry.base import AlchemicalNetwork
 from alchemiscale_prefect.domain.keys import ScopedKey
@@ -16,6 +17,9 @@ from alchemiscale_prefect.strategies import ConnectivityStrategy
 from alchemiscale_prefect.strategies.connectivity import ConnectivityStrategySettings
 from tests import protocols
 
+SCOPE = Scope("acceptance", "tests", "strategies")
+ENDED = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
+
 Wait = Callable[..., None]
 
 
@@ -23,31 +27,48 @@ def prefect(stack: LocalStack, method: str, path: str, **body: Any) -> Any:
     url = f"{stack.config.prefect_api_url}{path}"
     response = httpx.request(method, url, json=body or None, timeout=30.0, verify=False)
     response.raise_for_status()
-    return response.json()
+    return response.json() if response.content else None
 
 
-def perform_strategies(stack: LocalStack, wait: Wait) -> str:
-    """Run the flow once, as its schedule does every few minutes; what its end says."""
+@pytest.fixture(autouse=True)
+def _performed_by_hand_alone(stack: LocalStack) -> None:
+    """The schedule is paused: a run of it would do what these tests wait for, or keep theirs from running."""
+    deployment = prefect(stack, "GET", f"/deployments/name/strategy/{POOL}")
+    for schedule in deployment["schedules"]:
+        prefect(stack, "PATCH", f"/deployments/{deployment['id']}/schedules/{schedule['id']}", active=False)
+
+
+def begin_strategies(stack: LocalStack, wait: Wait) -> str:
+    """Run the flow once, as its schedule does every few minutes; its flow run."""
     deployment = prefect(stack, "GET", f"/deployments/name/strategy/{POOL}")["id"]
-    run = prefect(stack, "POST", f"/deployments/{deployment}/create_flow_run", parameters={})["id"]
+    states = {"type": {"any_": ["PENDING", "RUNNING", "CANCELLING"]}}
+    query = {"deployments": {"id": {"any_": [deployment]}}, "flow_runs": {"state": states}}
+    wait(lambda: not prefect(stack, "POST", "/flow_runs/filter", **query), "the schedule's last run to end")
+    return str(prefect(stack, "POST", f"/deployments/{deployment}/create_flow_run", parameters={})["id"])
+
+
+def end_of(run: str, stack: LocalStack, wait: Wait) -> str:
+    """What the end of the flow run says."""
 
     def state() -> dict[str, Any]:
         found: dict[str, Any] = prefect(stack, "GET", f"/flow_runs/{run}")["state"]
         return found
 
-    wait(lambda: state()["type"] in ("COMPLETED", "FAILED", "CRASHED", "CANCELLED"), "the strategy flow to end")
+    wait(lambda: state()["type"] in ENDED, "the strategy flow to end")
     ended = state()
     assert ended["type"] == "COMPLETED", ended
     return str(ended["message"])
+
+
+def perform_strategies(stack: LocalStack, wait: Wait) -> str:
+    return end_of(begin_strategies(stack, wait), stack, wait)
 
 
 def test_a_network_with_a_strategy_runs_to_dormancy_without_a_hand(
     stack: LocalStack, client: AlchemiscaleClient, wait: Wait
 ) -> None:
     edge = protocols.transformation(protocols.FanOutProtocol(protocols.FanOutSettings(n_samples=1)), uuid4().hex)
-    network = client.create_network(
-        AlchemicalNetwork(edges=[edge], name=uuid4().hex), Scope("acceptance", "tests", "strategies"), visualize=False
-    )
+    network = client.create_network(AlchemicalNetwork(edges=[edge], name=uuid4().hex), SCOPE, visualize=False)
     client.set_network_strategy(
         network, ConnectivityStrategy(ConnectivityStrategySettings(max_runs=1)), max_tasks_per_transformation=1
     )
