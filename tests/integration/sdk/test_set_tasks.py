@@ -172,8 +172,9 @@ def test_get_networks_actioned_tasks(
     weights = dict(zip(tasks, [0.1, 0.2, 0.3], strict=True))
     assert client.get_networks_actioned_tasks(asked, task_weights=True) == [{}, weights, weights]
     assert client.get_networks_actioned_tasks([]) == []
-    with pytest.raises(AlchemiscaleClientError, match="'No such object in database'"):
-        client.get_networks_actioned_tasks([network_key, str(network_key).replace("-", "-0", 1)])
+    missing = str(network_key).replace("-", "-0", 1)
+    with pytest.raises(AlchemiscaleClientError, match=f"'No such object in database: {missing}'"):
+        client.get_networks_actioned_tasks([network_key, missing])
 
 
 def test_the_state_of_networks_takes_strings_and_members(client: AlchemiscaleClient, scope: Scope) -> None:
