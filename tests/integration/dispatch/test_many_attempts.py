@@ -244,10 +244,12 @@ def test_every_task_ends_once_however_badly_things_go(
     with running(place):
         while (made := attempts_made(world)) < ATTEMPTS and not place.stop.exists():
             users.act()
-            # not those that wait for a failed one, or are wanted nowhere: nothing would move any more
-            queued = world.rows("select count(*) from action where queued")[0][0]
-            if queued < SUBMITTED and made < 0.8 * ATTEMPTS:
+            waiting = world.rows("select count(*) from task where status = 'waiting'")[0][0]
+            if waiting < 1.5 * SUBMITTED and made < 0.8 * ATTEMPTS:
                 users.submit(SUBMITTED)
+            if not world.rows("select 1 from action where queued limit 1"):
+                # what waits may all extend what failed
+                users.want_everything()
             check_meanwhile(world)
             time.sleep(0.1)
         place.quiet.touch()
