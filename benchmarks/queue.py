@@ -26,7 +26,7 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 
 from alchemiscale_prefect.domain.access import IdentityKind, Principal
 from alchemiscale_prefect.domain.scopes import Scope
@@ -155,7 +155,7 @@ class Subject:
 
 
 @contextmanager
-def _administering(database: Database) -> Iterator:  # type: ignore[type-arg]
+def _administering(database: Database) -> Iterator[Connection]:
     with database.engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
         yield connection
 

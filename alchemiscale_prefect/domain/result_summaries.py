@@ -1,7 +1,7 @@
 """What a Strategy reads of a Transformation's results: a few numbers that are kept, and added to as results come."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 ENERGY_UNITS = "kilojoule_per_mole"
@@ -43,13 +43,12 @@ class ResultSummary:
     def of(cls, estimate: float | None, uncertainty: float | None = None, gpu_seconds: float | None = None) -> Self:
         """The summary of one result. What is ``None`` or not finite is not known; so is a negative uncertainty."""
         timed = _known(gpu_seconds)
-        times = {"n_timed": int(timed is not None), "seconds": timed or 0.0}
+        summary = cls(n=1, n_timed=int(timed is not None), seconds=timed or 0.0)
         if (value := _known(estimate)) is None:
-            return cls(n=1, **times)  # type: ignore[arg-type]
+            return summary
+        summary = replace(summary, n_estimates=1, mean=value)
         error = _known(uncertainty)
-        if error is None or error < 0:
-            return cls(n=1, n_estimates=1, mean=value, **times)  # type: ignore[arg-type]
-        return cls(n=1, n_estimates=1, mean=value, n_stated=1, stated=error**2, **times)  # type: ignore[arg-type]
+        return summary if error is None or error < 0 else replace(summary, n_stated=1, stated=error**2)
 
     def __add__(self, other: "ResultSummary") -> "ResultSummary":
         together = self.n_estimates + other.n_estimates
