@@ -1,9 +1,12 @@
 """A Strategy as stratocaster has them, for tests: stratocaster itself is only on conda-forge."""
 
+from pathlib import Path
 from typing import Any, Self
 
 from alchemiscale_prefect.chemistry.base import AlchemicalNetwork, GufeTokenizable, SettingsBaseModel
 from alchemiscale_prefect.strategies import Strategy, StrategyResult, StrategySettings
+from tests import protocols
+from tests.waiting import wait_for
 
 
 class EvenSettings(SettingsBaseModel):
@@ -56,3 +59,28 @@ class ReadingStrategy(Strategy):
             key: 0 if result is None else len(result.data["free_energies"]) for key, result in protocol_results.items()
         }
         return StrategyResult({key: 1.0 if n < self.settings.max_values else None for key, n in counts.items()})
+
+
+class WantingSettings(StrategySettings):
+    """Name of the Transformation that is wanted, and where to leave markers as in `tests.protocols`."""
+
+    wanted: str = ""
+    marker_directory: str = "markers"
+
+
+class WantingStrategy(Strategy):
+    """Wants one Transformation and waits with saying so for `tests.protocols.wake`; raises if there is none."""
+
+    _settings_cls = WantingSettings
+    reads_summaries = True
+
+    def _propose(self, alchemical_network: AlchemicalNetwork, protocol_results: Any) -> StrategyResult:
+        settings = self.settings
+        names = [edge.name for edge in alchemical_network.edges]
+        if settings.wanted not in names:
+            raise LookupError(f"there is no {settings.wanted} among {len(names)} Transformations")
+        protocols.mark(settings.marker_directory, "asked")
+        wait_for((Path(settings.marker_directory) / "alarm").exists, "somebody to wake the Strategy", 240.0)
+        return StrategyResult(
+            {edge.key: 1.0 if edge.name == settings.wanted else 0.0 for edge in alchemical_network.edges}
+        )

@@ -1,6 +1,9 @@
 """A network with a Strategy: the flow of the control pool has its Tasks made, until the Strategy wants no more."""
 
+import os
+import signal
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -16,6 +19,7 @@ from alchemiscale_prefect.sdk.client import AlchemiscaleClient
 from alchemiscale_prefect.strategies import ConnectivityStrategy
 from alchemiscale_prefect.strategies.connectivity import ConnectivityStrategySettings
 from tests import protocols
+from tests.strategies import WantingSettings, WantingStrategy
 
 SCOPE = Scope("acceptance", "tests", "strategies")
 ENDED = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
@@ -86,6 +90,60 @@ def test_a_network_with_a_strategy_runs_to_dormancy_without_a_hand(
     assert (artifact["type"], "dormant" in artifact["description"]) == ("table", True)
     (task_run, *_) = prefect(stack, "POST", "/task_runs/filter", task_runs={"id": {"any_": [artifact["task_run_id"]]}})
     assert task_run["name"] == str(network)
+
+
+def test_full_mode_frees_a_worker_while_the_api_is_down_and_a_strategy_beside_it_fails(
+    stack: LocalStack, client: AlchemiscaleClient, wait: Wait, tmp_path: Path
+) -> None:
+    slow = protocols.SleepingSettings(
+        n_units=1, duration=600.0 * protocols.unit.second, marker_directory=str(tmp_path / "units")
+    )
+    unwanted = protocols.transformation(protocols.SleepingProtocol(slow), uuid4().hex)
+    short = protocols.FanOutSettings(n_samples=1)
+    wanted = protocols.transformation(protocols.FanOutProtocol(short), uuid4().hex)
+    network, failing = (
+        client.create_network(AlchemicalNetwork(edges=edges, name=uuid4().hex), SCOPE, visualize=False)
+        for edges in ([unwanted, wanted], [wanted])
+    )
+    (running,) = client.create_tasks(ScopedKey.of(str(unwanted.key), SCOPE))
+    client.action_tasks([running], network)
+    wait(lambda: protocols.executions(tmp_path / "units")["sleep-0"], "the Task to run")
+
+    asked = tmp_path / "asked"
+    chosen = WantingSettings(wanted=wanted.name, marker_directory=str(asked))
+    client.set_network_strategy(network, WantingStrategy(chosen), max_tasks_per_transformation=1, mode="full")
+    client.set_network_strategy(failing, WantingStrategy(WantingSettings(wanted="nothing")))
+    run = begin_strategies(stack, wait)
+    wait(lambda: protocols.executions(asked)["asked"], "the Strategy to be asked")
+    os.kill(stack.processes["api"].popen.pid, signal.SIGKILL)
+    stack.processes.pop("api").popen.wait()
+    protocols.wake(asked)
+    assert end_of(run, stack, wait) == "1 Completed, 1 StrategyFailed"
+    stack.start_api()
+
+    (task,) = client.get_transformation_tasks(ScopedKey.of(str(wanted.key), SCOPE))
+    wait(lambda: client.get_tasks_status([task]) == ["complete"], "the wanted Task to complete")
+    runs = {"flow_runs": {"name": {"any_": [str(running)]}}}
+
+    def states() -> set[str]:
+        return {found["state_type"] for found in prefect(stack, "POST", "/flow_runs/filter", **runs)}
+
+    wait(lambda: "CANCELLED" in states() <= {*ENDED}, "the flow run of the other to be cancelled")
+    assert client.get_tasks_status([running]) == ["waiting"]
+    assert protocols.executions(tmp_path / "units")["woke-0"] == 0
+    assert proposed(client, network).summary == "awake; created 1, actioned 0, cancelled 1"
+
+    state = client.get_network_strategy_state(failing)
+    assert state is not None
+    assert (state.status.value, state.exception) == (
+        "error",
+        ("LookupError", "there is no nothing among 1 Transformations"),
+    )
+    assert "in _propose" in (state.traceback or "")
+    client.set_network_strategy_awake(failing)
+    assert client.get_network_strategy_status(failing) == "awake"
+    for key in (network, failing):
+        client.set_network_strategy(key, None)
 
 
 def proposed(client: AlchemiscaleClient, network: ScopedKey) -> Any:
