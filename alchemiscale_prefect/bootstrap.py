@@ -9,12 +9,11 @@ from threading import Event
 import structlog
 
 from alchemiscale_prefect import settings as environment
-from alchemiscale_prefect.domain.iterations import Propose
 from alchemiscale_prefect.domain.keys import ScopedKey
 from alchemiscale_prefect.domain.pools import Pool
 from alchemiscale_prefect.domain.reconcile import Found
 from alchemiscale_prefect.services import dispatch, dispatcher, iterations, reconcile
-from alchemiscale_prefect.services.time_limit import limited
+from alchemiscale_prefect.services.strategy_processes import StrategyProcesses
 from alchemiscale_prefect.settings import (
     ApiSettings,
     DatabaseSettings,
@@ -152,18 +151,23 @@ def strategies_due() -> list[ScopedKey]:
         database.close()
 
 
-def perform_strategy(network: ScopedKey, propose: Propose) -> StrategyProposal | None:
-    """One iteration of a network's Strategy; see `services.iterations.perform`.
+def strategy_processes() -> StrategyProcesses:
+    """Where Strategies are asked for their proposals, within the limits of the environment's settings; to be closed."""
+    chosen = environment.read(StrategySettings)
+    memory = chosen.strategy_memory_gib
+    return StrategyProcesses(
+        # it needs gufe, which this room does without
+        "alchemiscale_prefect.strategies.performing:propose",
+        chosen.strategy_timeout_seconds,
+        None if memory is None else int(memory * 2**30),
+    )
 
-    Parameters
-    ----------
-    propose
-        ``strategies.performing.propose``: it needs gufe, which this room does without.
-    """
-    within_time = limited(propose, environment.read(StrategySettings).strategy_timeout_seconds)
+
+def perform_strategy(network: ScopedKey, processes: StrategyProcesses) -> StrategyProposal | None:
+    """One iteration of a network's Strategy; see `services.iterations.perform`."""
     database = make_database()
     try:
-        return iterations.perform(database, make_objects(), within_time, network)
+        return iterations.perform(database, make_objects(), processes.propose, network)
     finally:
         database.close()
 

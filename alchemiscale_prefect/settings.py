@@ -186,6 +186,9 @@ class StrategySettings(BaseSettings):
     strategy_timeout_seconds: float = Field(
         1800.0, gt=0, le=31e6, description="a Strategy that has not answered after so long has failed"
     )
+    strategy_memory_gib: float | None = Field(
+        None, ge=0.25, le=2**20, description="memory that a Strategy may take; what the machine has if not given"
+    )
 
 
 class ComputeFields(BaseModel):

@@ -8,7 +8,7 @@ from alchemiscale_prefect.cli import strategy_simulation
 from alchemiscale_prefect.cli.connection import Network, connected, known_network, network_key
 from alchemiscale_prefect.cli.output import Json, answer, line, note, printable, record, table
 from alchemiscale_prefect.cli.strategy_class import ClassOrFile, Settings, read_strategy
-from alchemiscale_prefect.domain.errors import Conflict, InvalidInput, NotFound
+from alchemiscale_prefect.domain.errors import Conflict, NotFound
 from alchemiscale_prefect.domain.keys import ScopedKey
 from alchemiscale_prefect.domain.strategies import (
     DEFAULT_MAX_TASKS,
@@ -126,26 +126,23 @@ def run(
     as_json: Json = False,
 ) -> None:
     """Perform Strategies now, here: for operators, with the database. Users have `strategy awake`."""
-    from alchemiscale_prefect.bootstrap import configure_logs, perform_strategy, strategies_due
+    from alchemiscale_prefect.bootstrap import configure_logs, perform_strategy, strategies_due, strategy_processes
 
     configure_logs()
-    try:
-        from alchemiscale_prefect.strategies.performing import propose
-    except ImportError as error:
-        raise InvalidInput(f"performing a Strategy needs gufe: {error}", field="strategy") from error
     proposals: list[StrategyProposal] = []
     rows: list[tuple[ScopedKey, str]] = []
-    for key in strategies_due() if network is None else [network_key(network)]:
-        try:
-            performed = perform_strategy(key, propose)
-        except (Conflict, NotFound) as error:
-            if network is not None:
-                raise
-            # it was due a moment ago
-            rows.append((key, str(error)))
-            continue
-        rows.append((key, "another iteration was faster" if performed is None else performed.summary))
-        proposals += [] if performed is None else [performed]
+    with strategy_processes() as processes:
+        for key in strategies_due() if network is None else [network_key(network)]:
+            try:
+                performed = perform_strategy(key, processes)
+            except (Conflict, NotFound) as error:
+                if network is not None:
+                    raise
+                # it was due a moment ago
+                rows.append((key, str(error)))
+                continue
+            rows.append((key, "another iteration was faster" if performed is None else performed.summary))
+            proposals += [] if performed is None else [performed]
     answer({"proposals": proposals}, as_json, lambda: table(("network", "done"), rows, empty="no Strategy is due"))
 
 

@@ -7,6 +7,10 @@ from typing import Self
 
 from alchemiscale_prefect.domain.result_summaries import ResultSummary
 from alchemiscale_prefect.domain.scaling import Weight
+from alchemiscale_prefect.domain.texts import shortened
+
+MAX_MESSAGE, MAX_TRACEBACK = 20_000, 2**16
+"""Characters of what a Strategy failed with that are kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +89,30 @@ class StrategyFailure:
     def of(cls, error: BaseException) -> Self:
         """The failure that `error` is."""
         told = "".join(traceback.format_exception(error))
-        return cls((type(error).__qualname__, _storable(str(error))), _storable(told))
+        return cls((type(error).__qualname__, _storable(_message(error), MAX_MESSAGE)), _storable(told, MAX_TRACEBACK))
 
 
-def _storable(text: str) -> str:
+class StrategyFailed(Exception):
+    """A Strategy failed where its exception cannot come from: in another process.
+
+    Attributes
+    ----------
+    failure
+        What it failed with.
+    """
+
+    def __init__(self, failure: StrategyFailure) -> None:
+        super().__init__(": ".join(failure.exception))
+        self.failure = failure
+
+
+def _message(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception as second:  # noqa: BLE001  whoever wrote the exception may have got that wrong too
+        return f"(its message cannot be told: {type(second).__qualname__})"
+
+
+def _storable(text: str, most: int) -> str:
     # Postgres keeps neither NUL nor half a character
-    return text.replace("\0", "").encode("utf-8", "backslashreplace").decode()
+    return shortened(text.replace("\0", ""), most).encode("utf-8", "backslashreplace").decode()

@@ -13,7 +13,14 @@ import structlog
 
 from alchemiscale_prefect.domain.access import Principal
 from alchemiscale_prefect.domain.errors import Conflict, NotFound, Unavailable
-from alchemiscale_prefect.domain.iterations import Document, Material, Propose, Proposed, StrategyFailure
+from alchemiscale_prefect.domain.iterations import (
+    Document,
+    Material,
+    Propose,
+    Proposed,
+    StrategyFailed,
+    StrategyFailure,
+)
 from alchemiscale_prefect.domain.keys import ScopedKey
 from alchemiscale_prefect.domain.proposals import Proposal, ProposalSettings, propose_changes
 from alchemiscale_prefect.domain.strategies import StrategyMode, StrategyState, StrategyStatus
@@ -88,8 +95,9 @@ def perform(database: Database, store: ObjectStore, propose: Propose, network: S
         propose_changes(proposed.weights, dict.fromkeys(known, ()), _settings(begun.state, None))
     except Unavailable:
         raise
+    except StrategyFailed as failed:
+        return _fail(database, network, begun, done, failed.failure)
     except Exception as error:  # a Strategy may raise anything; it is told, and stops the Strategy
-        log.warning("strategy_failed", network=str(network), exc_info=True)
         return _fail(database, network, begun, done, StrategyFailure.of(error))
     return _act(database, network, begun, done, proposed)
 
@@ -137,6 +145,8 @@ def _settings(state: StrategyState, max_tasks: int | None) -> ProposalSettings:
 def _fail(
     database: Database, network: ScopedKey, begun: Standing, done: int, failure: StrategyFailure
 ) -> StrategyProposal | None:
+    # the name that structlog has for a traceback that is text already
+    log.warning("strategy_failed", network=str(network), exception=failure.traceback)
     with database.transaction() as connection:
         now = iterations.standing(connection, begun.network_id, lock=True)
         if now is None or not now.continues(begun):

@@ -6,6 +6,7 @@ from pydantic import AfterValidator, BeforeValidator, PlainSerializer, WithJsonS
 
 from alchemiscale_prefect.domain.keys import ScopedKey
 from alchemiscale_prefect.domain.scopes import Scope
+from alchemiscale_prefect.domain.texts import shortened
 
 
 def _scoped_key(value: Any) -> ScopedKey:
@@ -29,11 +30,7 @@ MAX_REASON = 20_000
 
 
 def _shortened(value: str) -> str:
-    if len(value) <= MAX_REASON:
-        return value
-    # a traceback begins with where, and ends with what
-    half = MAX_REASON // 2
-    return f"{value[:half]}\n[... {len(value) - 2 * half} characters ...]\n{value[-half:]}"
+    return shortened(value, MAX_REASON)
 
 
 ReasonText = Annotated[StorableText, AfterValidator(_shortened)]

@@ -1,6 +1,7 @@
-"""What the strategy flow says of its task runs; the flow itself runs in the acceptance tests."""
+"""What the strategy flow says of its task runs, and when it looks for more; it runs in the acceptance tests."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from typing import Any
 
 import pytest
@@ -13,14 +14,25 @@ from alchemiscale_prefect.flows import strategy as flows
 NETWORKS = [ScopedKey.from_str(f"AlchemicalNetwork-{digit * 32}-org-campaign-project") for digit in "0123"]
 
 
+class TaskRun:
+    """Of a task runner: ends when it is told to."""
+
+    def __init__(self) -> None:
+        self.wrapped_future: Future[State[Any]] = Future()
+
+    def wait(self) -> None:
+        self.wrapped_future.result(0)
+
+    @property
+    def state(self) -> State[Any]:
+        return self.wrapped_future.result(0)
+
+
 class Runner:
     """A task runner whose task runs end as they are told to."""
 
-    def __init__(self, states: Mapping[str, State[Any]]) -> None:
-        self.states = states
-
-    def __class_getitem__(cls, _: object) -> type["Runner"]:
-        return cls
+    def __init__(self, ends: Callable[[str, TaskRun], None]) -> None:
+        self.ends = ends
 
     def __enter__(self) -> "Runner":
         return self
@@ -28,9 +40,27 @@ class Runner:
     def __exit__(self, *_: object) -> None:
         pass
 
-    def submit(self, task: object, parameters: Mapping[str, str]) -> Any:
+    def submit(self, task: object, parameters: dict[str, Any]) -> TaskRun:
         assert task is flows.perform
-        return type("Future", (), {"state": self.states[parameters["network"]], "wait": lambda _: None})()
+        run = TaskRun()
+        self.ends(parameters["network"], run)
+        return run
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch) -> Callable[..., State[Any]]:
+    """Runs the flow with what is due each time that it looks, and with what becomes of task runs."""
+
+    def with_(due: Sequence[Sequence[ScopedKey]], ends: Callable[[str, TaskRun], None]) -> State[Any]:
+        looks = iter(due)
+        monkeypatch.setattr(flows, "strategies_due", lambda: next(looks))
+        runner = type("Bound", (), {"__class_getitem__": classmethod(lambda cls, _: lambda max_workers: Runner(ends))})
+        monkeypatch.setattr(flows, "ThreadPoolTaskRunner", runner)
+        ended: State[Any] = flows.strategy.fn()
+        assert next(looks, None) is None
+        return ended
+
+    return with_
 
 
 @pytest.mark.parametrize(
@@ -43,14 +73,31 @@ class Runner:
     ],
 )
 def test_the_flow_fails_where_a_strategy_could_not_be_performed_not_where_it_failed(
-    monkeypatch: pytest.MonkeyPatch, states: list[State[Any]], ends: str, told: str
+    run: Callable[..., State[Any]], states: list[State[Any]], ends: str, told: str
 ) -> None:
     ended = {str(key): state for key, state in zip(NETWORKS, states, strict=False)}
-    monkeypatch.setattr(flows, "strategies_due", lambda: NETWORKS[: len(states)])
-    monkeypatch.setattr(
-        flows,
-        "ThreadPoolTaskRunner",
-        type("Bound", (Runner,), {"__init__": lambda s, max_workers: Runner.__init__(s, ended)}),
-    )
-    state = flows.strategy.fn()
+    state = run([NETWORKS[: len(states)]], lambda name, run: run.wrapped_future.set_result(ended[name]))
     assert (state.type.value, state.message) == (ends, told)
+
+
+def test_while_one_strategy_takes_long_others_are_performed_when_they_are_due(
+    run: Callable[..., State[Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(flows, "_LOOK_SECONDS", 0.001)
+    slow, quick, later = NETWORKS[:3]
+    begun: list[str] = []
+    waits: list[TaskRun] = []
+
+    def ends(name: str, run: TaskRun) -> None:
+        begun.append(name)
+        if name == str(slow):
+            waits.append(run)
+        else:
+            run.wrapped_future.set_result(Completed())
+        if begun.count(str(quick)) == 3:
+            waits[0].wrapped_future.set_result(Completed())
+
+    # the slow one stays due until it is done, and is begun once
+    state = run([[slow, quick], [slow, later, quick], [slow], [slow, quick]], ends)
+    assert begun == [str(name) for name in (slow, quick, later, quick, quick)]
+    assert state.message == "5 Completed"

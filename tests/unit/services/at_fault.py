@@ -1,0 +1,73 @@
+"""What Strategies may do instead of proposing, for processes of their own: the text of the Strategy says which."""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+from alchemiscale_prefect.domain.iterations import Material, Proposed
+
+
+class Unspeakable(Exception):
+    """Its message cannot be had."""
+
+    def __str__(self) -> str:
+        raise ZeroDivisionError
+
+
+def propose(material: Material) -> Proposed:
+    """The first word of the Strategy's text is what it does, the others are for it."""
+    word, *rest = material.strategy.text.decode().split()
+    return globals()[f"_{word}"](material, *rest)  # type: ignore[no-any-return]
+
+
+def _propose(material: Material) -> Proposed:
+    print("what is printed is not taken for an answer")
+    read = [(key, document.text.decode()) for key, document in material.results()]
+    again = list(material.results())
+    assert len(again) == len(read)
+    return Proposed({key: float(len(text)) for key, text in read} | dict.fromkeys(material.summaries), os.getpid())
+
+
+def _raise(_: Material) -> Proposed:
+    raise ZeroDivisionError("no weights")
+
+
+def _say_much(_: Material) -> Proposed:
+    raise ValueError("x" * 10**6 + "the end")
+
+
+def _raise_what_cannot_be_told(_: Material) -> Proposed:
+    raise Unspeakable
+
+
+def _leave(_: Material) -> Proposed:
+    raise SystemExit(3)
+
+
+def _exit(_: Material) -> Proposed:
+    os._exit(3)
+
+
+def _signal(_: Material, name: str) -> Proposed:
+    os.kill(os.getpid(), signal.Signals[name])
+    time.sleep(60)
+    raise AssertionError
+
+
+def _die_once(_: Material, marker: str) -> Proposed:
+    if not Path(marker).exists():
+        Path(marker).touch()
+        os._exit(1)
+    return Proposed({})
+
+
+def _never_answer(_: Material) -> Proposed:
+    while True:
+        time.sleep(0.01)
+
+
+def _take_all_memory(_: Material) -> Proposed:
+    taken = []
+    while True:
+        taken.append(bytearray(2**26))
