@@ -3,14 +3,17 @@
 import logging
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import islice
 from typing import Any, TypeVar, cast
 from uuid import UUID
 
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.objects import StateType
+from prefect.exceptions import ObjectNotFound
 
 from alchemiscale_prefect.domain.attempts import AttemptId, Capacity, Launch, Launched, RunEnd, RunState
+from alchemiscale_prefect.domain.errors import Unavailable
 from alchemiscale_prefect.orchestration.capacity import read_capacity
 from alchemiscale_prefect.orchestration.reach import reached
 from alchemiscale_prefect.orchestration.states import is_diagnosis, needs_diagnosis, run_end, run_state
@@ -36,6 +39,8 @@ CAPACITY_SECONDS = 5.0
 
 class PrefectLauncher:
     """Launches attempts as flow runs of one deployment.
+
+    Whatever it is asked for, it raises `Unavailable` where Prefect does not answer, or knows no such deployment.
 
     Parameters
     ----------
@@ -71,7 +76,8 @@ class PrefectLauncher:
         asked for again shortly after.
         """
         # not kept: a deployment that is deleted and made anew has another id
-        deployment_id = self.client.read_deployment_by_name(self.deployment).id
+        with self._reached():
+            deployment_id = self.client.read_deployment_by_name(self.deployment).id
         answers: dict[AttemptId, Launched] = {}
         left = launches
         for pause in PAUSES:
@@ -124,12 +130,10 @@ class PrefectLauncher:
 
     def _read(self, flow_run_ids: Collection[UUID]) -> Iterator[Mapping[str, Any]]:
         for batch in _batches(sorted(flow_run_ids), LOOK_UP_SIZE):
-            with reached():
-                found = self._post(
-                    "/flow_runs/filter",
-                    {"flow_runs": {"id": {"any_": [str(flow_run_id) for flow_run_id in batch]}}, "limit": len(batch)},
-                )
-            yield from found
+            yield from self._post(
+                "/flow_runs/filter",
+                {"flow_runs": {"id": {"any_": [str(flow_run_id) for flow_run_id in batch]}}, "limit": len(batch)},
+            )
 
     def _diagnoses(self, flow_run_ids: Collection[str]) -> Mapping[str, str]:
         """What the logs of flow runs say last of why their pods ended, of those of which they do."""
@@ -137,8 +141,7 @@ class PrefectLauncher:
         for flow_run_id in flow_run_ids:  # few: each is a crash that was just noticed
             query = {"flow_run_id": {"any_": [flow_run_id]}, "level": {"ge_": logging.WARNING}}
             body = {"logs": query, "sort": "TIMESTAMP_DESC", "limit": LOG_LINES}
-            with reached():
-                lines = self._post("/logs/filter", body)
+            lines = self._post("/logs/filter", body)
             said = next((line["message"] for line in lines if is_diagnosis(line["message"])), None)
             if said is not None:
                 found[flow_run_id] = said
@@ -148,7 +151,8 @@ class PrefectLauncher:
         """What the deployment's work pool and queue have room for, as of `CAPACITY_SECONDS` ago at most."""
         now = time.monotonic()
         if self._capacity is None or now - self._capacity[0] > CAPACITY_SECONDS:
-            self._capacity = (now, read_capacity(self.client, self.deployment))
+            with self._reached():
+                self._capacity = (now, read_capacity(self.client, self.deployment))
         return self._capacity[1]
 
     def _create(self, deployment_id: UUID, batch: Sequence[Launch]) -> Iterator[Launched]:
@@ -171,7 +175,18 @@ class PrefectLauncher:
 
     def _post(self, path: str, body: Any) -> Any:
         # the bulk routes have no method of their own in the client
-        return self.client.request("POST", cast(Any, path), json=body).json()
+        with reached():
+            return self.client.request("POST", cast(Any, path), json=body).json()
+
+    @contextmanager
+    def _reached(self) -> Iterator[None]:
+        try:
+            with reached():
+                yield
+        except ObjectNotFound as error:
+            raise Unavailable(
+                f"Prefect has no deployment {self.deployment}; make it with: alchemiscale-prefect deploy"
+            ) from error
 
 
 def _batches(items: Sequence[T], size: int) -> Iterator[list[T]]:

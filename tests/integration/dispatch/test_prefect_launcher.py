@@ -9,12 +9,12 @@ import pytest
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.actions import LogCreate, WorkPoolUpdate
 from prefect.client.schemas.objects import StateType
-from prefect.exceptions import ObjectNotFound
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.states import Cancelling, Completed, Crashed, Pending, Running, State
 
 from alchemiscale_prefect.domain.attempts import AttemptId, Capacity, Fate, Launch, RunState
 from alchemiscale_prefect.domain.checks import CheckStatus
+from alchemiscale_prefect.domain.errors import Unavailable
 from alchemiscale_prefect.orchestration import flow_runs as flow_runs_module
 from alchemiscale_prefect.orchestration import launcher as launcher_module
 from alchemiscale_prefect.orchestration.cancellation import is_cancelled
@@ -219,8 +219,8 @@ def test_a_deployment_made_anew_is_found(client: SyncPrefectClient, launcher: Pr
     _launch_one(launcher)
 
 
-def test_a_deployment_that_is_not_there_is_an_error_and_nothing_is_made(client: SyncPrefectClient) -> None:
-    with pytest.raises(ObjectNotFound):
+def test_a_deployment_that_is_not_there_is_named_and_nothing_is_made(client: SyncPrefectClient) -> None:
+    with pytest.raises(Unavailable, match="no deployment run-task/nowhere; make it with: alchemiscale-prefect"):
         PrefectLauncher("run-task/nowhere", client).launch(_launches(1))
 
 
