@@ -9,10 +9,11 @@ from threading import Event
 import structlog
 
 from alchemiscale_prefect import settings as environment
+from alchemiscale_prefect.domain.checks import CheckStatus
 from alchemiscale_prefect.domain.keys import ScopedKey
 from alchemiscale_prefect.domain.pools import Pool
 from alchemiscale_prefect.domain.reconcile import Found
-from alchemiscale_prefect.services import dispatch, dispatcher, iterations, reconcile
+from alchemiscale_prefect.services import database_checks, dispatch, dispatcher, iterations, reconcile
 from alchemiscale_prefect.services.strategy_processes import StrategyProcesses
 from alchemiscale_prefect.settings import (
     ApiSettings,
@@ -89,6 +90,16 @@ def make_system(
         objects=make_objects(objects),
         api=api or environment.read(ApiSettings),
     )
+
+
+def warn_of_database(database: Database) -> None:
+    """Say in the log what is wrong with the database, if anything is.
+
+    For a server that starts all the same, and whose database may be on its way.
+    """
+    for check in database_checks.reachable(database):
+        if check.status is CheckStatus.failed:
+            structlog.get_logger(__name__).warning("database_unfit", what=check.name, why=check.detail, fix=check.fix)
 
 
 def run_dispatcher(stop: Event) -> None:

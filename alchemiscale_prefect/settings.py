@@ -140,6 +140,14 @@ class ApiSettings(HostSettings, ShareSettings):
     )
     lease_seconds: float = Field(90.0, gt=0, description="a run that is silent for this long has lost its Task")
 
+    @field_validator("jwt_accepted_secrets")
+    @classmethod
+    def _check_accepted(cls, secrets: SecretStr) -> SecretStr:
+        # it would be taken for secrets with these characters in them, and no token be good
+        if secrets.get_secret_value().lstrip().startswith(("[", "{", '"')):
+            raise ValueError("it must be secrets separated by commas, not JSON")
+        return secrets
+
     def jwt_secrets(self) -> tuple[str, ...]:
         """The secret that signs, then those that are accepted too."""
         accepted = (secret.strip() for secret in self.jwt_accepted_secrets.get_secret_value().split(","))

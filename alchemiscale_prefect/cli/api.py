@@ -14,12 +14,14 @@ def command(
     import uvicorn
 
     from alchemiscale_prefect.api.app import create_app
-    from alchemiscale_prefect.bootstrap import configure_logs, make_system
+    from alchemiscale_prefect.bootstrap import configure_logs, make_system, warn_of_database
 
     configure_logs()
     system = make_system()
+    app = create_app(system)
+    warn_of_database(system.database)
     uvicorn.run(
-        create_app(system),
+        app,
         host=host,
         port=port,
         log_level=log_level,

@@ -1,10 +1,12 @@
 """Tokens: what makes one good, what makes one stale, and how the secret that signs them is changed."""
 
+import json
 from datetime import UTC, datetime, timedelta
 
 import jwt
 import pytest
 
+from alchemiscale_prefect import settings as environment
 from alchemiscale_prefect.api import auth
 from alchemiscale_prefect.api.app import create_app
 from alchemiscale_prefect.bootstrap import System
@@ -247,6 +249,14 @@ def test_an_accepted_secret_that_could_be_guessed_does_not_serve(system):
     with pytest.raises(InvalidInput, match="ALCHEMISCALE_JWT_ACCEPTED_SECRETS") as caught:
         create_app(System(system.database, system.objects, settings_with(SECRET, "short")))
     assert caught.value.field == "jwt_accepted_secrets"
+
+
+def test_a_list_in_json_is_not_taken_for_secrets(monkeypatch):
+    monkeypatch.setenv("ALCHEMISCALE_JWT_SECRET", SECRET)
+    monkeypatch.setenv("ALCHEMISCALE_JWT_ACCEPTED_SECRETS", json.dumps([NEW_SECRET, FORMER_SECRET]))
+    with pytest.raises(InvalidInput, match="ALCHEMISCALE_JWT_ACCEPTED_SECRETS is wrong: it must be") as caught:
+        environment.read(ApiSettings)
+    assert NEW_SECRET not in str(caught.value)
 
 
 def test_secrets_show_in_no_text_of_the_settings(monkeypatch):
