@@ -38,9 +38,13 @@ def limited(scratch: Path, limit_mb: int) -> Iterator[None]:
     watch = _Watch(scratch, limit_mb)
     watch.start()
     try:
-        yield
-    finally:
-        watch.stop()
+        try:
+            yield
+        finally:
+            watch.stop()
+    except ScratchQuotaExceeded:
+        watch.stop()  # if it came just before it was told to
+        raise
 
 
 class _Watch(threading.Thread):

@@ -15,6 +15,7 @@ from alchemiscale_prefect.settings import ComputeSettings
 from tests.protocols import FanOutSampleUnit
 from tests.unit.execution.api import Api, Units
 from tests.unit.execution.conftest import Run
+from tests.waiting import wait_for
 
 MB = 1000**2
 
@@ -89,6 +90,19 @@ def test_one_that_does_not_heed_it_is_told_again(tmp_path: Path) -> None:
     with pytest.raises(ScratchQuotaExceeded), limited(tmp_path, 1):
         stubborn()
     time.sleep(0.1)  # nothing comes after the block
+
+
+def test_one_that_comes_as_the_block_is_left_is_the_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stop = quota._Watch.stop
+
+    def late(_: object) -> None:
+        monkeypatch.setattr(quota._Watch, "stop", stop)
+        raise ScratchQuotaExceeded
+
+    monkeypatch.setattr(quota._Watch, "stop", late)
+    with pytest.raises(ScratchQuotaExceeded), limited(tmp_path, 1):
+        pass
+    wait_for(lambda: not any(thread.name == "scratch-watch" for thread in threading.enumerate()), "the watch's end")
 
 
 @pytest.mark.parametrize("limit", [0, 3])
