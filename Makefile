@@ -44,7 +44,8 @@ test: $(INSTALLED)  ## the whole test suite, with a real Postgres, Prefect serve
 soak: $(INSTALLED)  ## fifty clients while the API is stopped and killed, and many random histories; ten minutes
 	@ALCHEMISCALE_TEST_SOAK_SECONDS=60 ALCHEMISCALE_TEST_HISTORIES=200 ALCHEMISCALE_HOST_EXAMPLES=1000 \
 	    $(BIN)/python -m pytest -s --timeout 1800 tests/integration/server/test_restarts_under_load.py \
-	    tests/integration/server/test_api_state_machine.py tests/unit/domain/test_verdicts.py tests/unit/domain/test_hosts.py
+	    tests/integration/server/test_api_state_machine.py tests/integration/dispatch/test_interleavings.py \
+	    tests/integration/dispatch/test_iteration_limits.py tests/unit/domain/test_verdicts.py tests/unit/domain/test_hosts.py
 
 chaos: $(INSTALLED)  ## everything is killed at any time, and 5,000 attempts among lost and doubled flow runs; SEED=1 for the same again
 	@bash tests/install_postgres.sh

@@ -7,18 +7,21 @@ that has come as far as a random history brings it.
 import os
 import uuid
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import text
 
 from alchemiscale_prefect.domain.errors import AttemptVoid, InvalidInput, LeaseHeld
 from alchemiscale_prefect.services import dispatch, tasks
 from alchemiscale_prefect.store.database import Database
-from tests.integration.dispatch.overlap import Overlap
+from tests.integration.dispatch.overlap import Gate, Overlap
 from tests.integration.dispatch.world import FlowRun, Net, World, pool
+from tests.waiting import wait_for
 
 EXAMPLES = int(os.environ.get("ALCHEMISCALE_TEST_HISTORIES", "15"))
 LIMITS = pool(max_losses=3)
@@ -219,3 +222,32 @@ ACT = st.sampled_from(sorted(ACTS))
 @example(before=[*BEGUN, "cancel", "action", "claim"], first="begin", second="release", statement=3)
 def test_calls_that_overlap(bench: Bench, before: list[str], first: str, second: str, statement: int) -> None:
     check(bench, before, first, second, statement)
+
+
+_WAITING = "select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
+
+
+def test_a_heartbeat_that_finds_its_attempt_changed_holds_nothing_when_it_looks_again(
+    world: World, database_url: str
+) -> None:
+    """What it waited for is locked until its transaction ends; and then it wants the Task, which all take first."""
+    case = _case(world)
+    for act in BEGUN:
+        ACTS[act](world, case)
+    database = Database(database_url, pool_size=1)
+    beating = World(database, world.store.folder)
+    beating.rows("select 1")
+    gate = Gate(database, 2)
+    with ThreadPoolExecutor(1) as thread:
+        with world.database.transaction() as other:
+            other.execute(text("update attempt set state = 'cancelled', ended_at = now() where state = 'running'"))
+            answer = thread.submit(ACTS["heartbeat"], beating, case)
+            wait_for(lambda: world.rows(_WAITING), "the heartbeat to wait for the change", every=0.01)
+        assert gate.reached.wait(60.0)
+        try:
+            world.execute("select 1 from attempt where state = 'cancelled' for update nowait")
+        finally:
+            gate.open()
+        assert answer.result() == "void"
+    gate.remove()
+    database.close()
