@@ -13,6 +13,9 @@ from alchemiscale_prefect.domain.scaling import StrategyWeighting, Weight, norma
 from alchemiscale_prefect.domain.strategies import StrategyMode, StrategyTaskScaling
 from alchemiscale_prefect.domain.tasks import TaskStatus
 
+MOST_TASKS = 10_000
+"""So many one iteration adds to a network: they are made in one transaction, and a setting may ask for billions."""
+
 # what a Strategy leaves its network to
 _OPEN = (TaskStatus.running, TaskStatus.waiting)
 
@@ -34,6 +37,8 @@ class Decision(StrEnum):
     """Tasks of it have failed: it gets none until somebody has looked at them."""
     over_budget = "over_budget"
     """The network may not have as many Tasks as it would take."""
+    later = "later"
+    """An iteration does not add as many Tasks as it would take; the next ones do."""
     disabled = "disabled"
     """The Strategy may change nothing."""
 
@@ -105,6 +110,7 @@ class Change:
                 f"{counts}; of the Tasks that the Strategy wants for the network in all, "
                 f"{len(self.action) + self.create} more are its share"
             ),
+            Decision.later: f"{counts}; an iteration adds {MOST_TASKS} Tasks at most, the others come with the next ones",
             Decision.disabled: "the Strategy is disabled",
         }[self.decision]
 
@@ -164,8 +170,9 @@ def propose_changes(
 
     Only what is not covered by waiting and running Tasks is added: first such Tasks of the Transformation as are
     actioned elsewhere alone, running ones before waiting ones, then new ones. Only in full mode are Tasks cancelled:
-    waiting ones first, the last in order before the others, then running ones. Where there is no room for all, each
-    Transformation gets one Task, the heaviest first, then each a second one, and so on.
+    waiting ones first, the last in order before the others, then running ones. Where there is no room for all, or more
+    than `MOST_TASKS` would be added, each Transformation gets one Task, the heaviest first, then each a second one, and
+    so on.
 
     Parameters
     ----------
@@ -190,9 +197,11 @@ def propose_changes(
     if settings.max_tasks is not None:
         held = sum(len(_held(of)) for of in tasks.values())
         room = settings.max_tasks - held + sum(len(change.cancel) for change in before.values())
-    shares = _shared_out(needs, relative, max(0, room))
+    short = Decision.later if room > MOST_TASKS else Decision.over_budget
+    shares = _shared_out(needs, relative, min(max(0, room), MOST_TASKS))
     changes = [
-        _with_additions(change, tasks[key], shares[key]) if key in shares else change for key, change in before.items()
+        _with_additions(change, tasks[key], shares[key], short) if key in shares else change
+        for key, change in before.items()
     ]
     return Proposal(tuple(changes), all(weight is None for weight in relative.values()))
 
@@ -220,9 +229,9 @@ def _held(tasks: Iterable[PlannedTask]) -> list[PlannedTask]:
     return [task for task in tasks if task.actioned and task.status in _OPEN]
 
 
-def _with_additions(change: Change, tasks: Sequence[PlannedTask], allowed: int) -> Change:
+def _with_additions(change: Change, tasks: Sequence[PlannedTask], allowed: int, short: Decision) -> Change:
     action = _in_order(task for task in tasks if not task.actioned and task.status in _OPEN)[:allowed]
-    decision = Decision.more if allowed == change.target - change.held else Decision.over_budget
+    decision = Decision.more if allowed == change.target - change.held else short
     return replace(change, decision=decision, action=action, create=allowed - len(action))
 
 

@@ -168,6 +168,18 @@ def test_a_budget_counts_what_is_done_waits_and_runs(world: World, net: Net) -> 
     assert tasks_by_status(world) == {"complete": 2, "waiting": 2}
 
 
+def test_what_failed_has_its_place_in_a_budget_until_it_is_given_up(world: World, net: Net) -> None:
+    attach(world, net, most=1)
+    propose = proposing(net, 1.0, 0.5, None, max_tasks=1)
+    changes(world, net, propose)
+    (run,) = world.started()
+    run.complete(ok=False)
+    # it may be set waiting at any time
+    assert [change.decision for change in changes(world, net, propose)[:2]] == [Decision.errored, Decision.over_budget]
+    world.set_status([run.task], "invalid")
+    assert [len(change.created) for change in changes(world, net, propose)] == [1, 0, 0]
+
+
 def test_a_strategy_that_raises_is_in_error_and_goes_on_once_it_is_set_awake(world: World, net: Net) -> None:
     attach(world, net)
 

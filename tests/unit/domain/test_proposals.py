@@ -1,6 +1,7 @@
 """Plans of a Strategy's iterations."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -8,6 +9,7 @@ from hypothesis import strategies as st
 
 from alchemiscale_prefect.domain.errors import InvalidInput
 from alchemiscale_prefect.domain.proposals import (
+    MOST_TASKS,
     Decision,
     PlannedTask,
     Proposal,
@@ -146,6 +148,22 @@ def test_where_there_is_no_room_for_all_each_gets_one_the_heaviest_first_then_a_
     short = [change for change in proposal.changes if change.decision is Decision.over_budget]
     assert all(f"in all, {change.create + len(change.action)} more are" in change.reason for change in short)
     assert len(short) == sum(added[n] < (1, 5, 5)[n] for n in range(3))
+
+
+def test_an_iteration_adds_so_many_tasks_at_most_and_the_next_the_others():
+    before: Tasks = {name: [] for name in "abc"}
+    most = ProposalSettings(max_tasks_per_transformation=2**31 - 1)
+    first = propose_changes(dict.fromkeys("abc", 1.0), before, most)
+    assert sum(change.create for change in first.changes) == MOST_TASKS
+    assert {change.decision for change in first.changes} == {Decision.later}
+    assert f"adds {MOST_TASKS} Tasks at most" in first.changes[0].reason
+    # a budget that is less than that is what it says
+    few = propose_changes(dict.fromkeys("abc", 1.0), before, replace(most, max_tasks=MOST_TASKS))
+    assert {change.decision for change in few.changes} == {Decision.over_budget}
+    enough = replace(most, max_tasks_per_transformation=MOST_TASKS)
+    one: Tasks = {"a": []}
+    after = carried_out(propose_changes({"a": 1.0}, one, enough), one)
+    assert propose_changes({"a": 1.0}, after, enough).is_empty
 
 
 def test_one_that_has_no_weight_is_left_alone_and_a_stranger_refused():
