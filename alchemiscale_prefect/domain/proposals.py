@@ -110,7 +110,7 @@ class Change:
                 f"{counts}; of the Tasks that the Strategy wants for the network in all, "
                 f"{len(self.action) + self.create} more are its share"
             ),
-            Decision.later: f"{counts}; an iteration adds {MOST_TASKS} Tasks at most, the others come with the next ones",
+            Decision.later: f"{counts}; an iteration adds {MOST_TASKS} Tasks at most, the next ones the others",
             Decision.disabled: "the Strategy is disabled",
         }[self.decision]
 

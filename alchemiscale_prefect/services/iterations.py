@@ -97,7 +97,7 @@ def perform(database: Database, store: ObjectStore, propose: Propose, network: S
         raise
     except StrategyFailed as failed:
         return _fail(database, network, begun, done, failed.failure)
-    except Exception as error:  # a Strategy may raise anything; it is told, and stops the Strategy
+    except Exception as error:  # noqa: BLE001  a Strategy may raise anything; it is told, and stops the Strategy
         return _fail(database, network, begun, done, StrategyFailure.of(error))
     return _act(database, network, begun, done, proposed)
 
