@@ -48,7 +48,7 @@ class ResultSummary:
             return summary
         summary = replace(summary, n_estimates=1, mean=value)
         error = _known(uncertainty)
-        return summary if error is None or error < 0 else replace(summary, n_stated=1, stated=error**2)
+        return summary if error is None or error < 0 else replace(summary, n_stated=1, stated=error * error)
 
     def __add__(self, other: "ResultSummary") -> "ResultSummary":
         together = self.n_estimates + other.n_estimates
@@ -58,7 +58,7 @@ class ResultSummary:
             n=self.n + other.n,
             n_estimates=together,
             mean=self.mean + apart * share,
-            squares=self.squares + other.squares + apart**2 * self.n_estimates * share,
+            squares=self.squares + other.squares + apart * apart * self.n_estimates * share,
             n_stated=self.n_stated + other.n_stated,
             stated=self.stated + other.stated,
             n_timed=self.n_timed + other.n_timed,
@@ -72,8 +72,12 @@ class ResultSummary:
 
     @property
     def stated_variance(self) -> float | None:
-        """The mean square of the uncertainties that single results came with; ``None`` if none did."""
-        return self.stated / self.n_stated if self.n_stated else None
+        """The mean square of the uncertainties that single results came with.
+
+        ``None`` if none did, or all say zero: that is what a Protocol that gives the standard deviation between repeats
+        says of a single one, openfe's for example.
+        """
+        return self.stated / self.n_stated if self.stated > 0 else None
 
     @property
     def standard_error(self) -> float | None:

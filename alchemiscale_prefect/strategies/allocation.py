@@ -24,6 +24,9 @@ _AT_A_TIME = 16
 _NEAR = 1.1
 """So near to the smallest variance that limits allow is near enough."""
 
+_ROUNDING = 1 + 1e-9
+"""What is above a goal in the last digits alone has met it: they depend on the machine."""
+
 _UNKNOWN = 1e-4
 """So many results is an edge taken to have that has none, lest a network that its results do not connect yet have no
 covariance: what they leave open is known very badly then, and is connected first."""
@@ -51,8 +54,8 @@ class Measurements:
         Largest variance that is good enough; where the limits do not let it be reached, as near as a tenth to the
         smallest that they do.
     pairs
-        Nodes whose differences matter, shape ``(n_pairs, 2)``, each pair in one component; ``None`` if each node does,
-        relative to the mean of its component.
+        Nodes whose differences matter, shape ``(n_pairs, 2)``; one that no edges join does not. ``None`` if each node
+        does, relative to the mean of its component.
     """
 
     n_nodes: int
@@ -94,10 +97,15 @@ class _Component:
 
     def aim(self, target: float, limits: FloatArray) -> None:
         """Set what is good enough for each node or pair: `target`, or near what can be had within the limits."""
-        self.goals = np.full(len(self.errors()), target)
+        self.goals = np.full(len(self.errors()), target * _ROUNDING)
         if np.isfinite(limits).all():
             full = replace(self, counts=np.maximum(self.counts, limits))
-            self.goals = np.maximum(target, _NEAR * full.errors())
+            self.goals = np.maximum(self.goals, _NEAR * full.errors())
+
+    @property
+    def wanted(self) -> FloatArray:
+        """1 for each node or pair that is not known well enough, else 0."""
+        return (self.errors() > self.goals).astype(float)
 
     def _invert(self) -> None:
         precisions = np.maximum(self.counts, _UNKNOWN) / self.variances
@@ -115,7 +123,7 @@ class _Component:
         return np.diag(self.covariance) if not self._part.any() else np.full(self.n_nodes, np.inf)
 
     def gains(self, wanted: FloatArray) -> FloatArray:
-        """By how much one more result of each edge reduces the sum of the variances that are `wanted` (1 or 0)."""
+        """By how much one more result of each edge reduces the sum of the variances that are `wanted`."""
         # by rows, which lie together in memory; the covariance is symmetric
         moved = self.covariance if self.pairs is None else self._apart()
         moved = moved[self.ends] - moved[self.starts]
@@ -157,23 +165,30 @@ class Allocation:
 
     def __init__(self, measurements: Measurements) -> None:
         self._given = given = measurements
-        self.planned = np.zeros(len(given.starts), dtype=np.intp)
-        self._components = []
+        n_edges = len(given.starts)
+        self.planned = np.zeros(n_edges, dtype=np.intp)
+        self._gain = np.zeros(n_edges)
+        self._component = np.zeros(n_edges, dtype=np.intp)
+        self._place = np.zeros(n_edges, dtype=np.intp)
+        self._components: list[_Component] = []
+        self._open: set[int] = set()
         for nodes, edges in components(given.n_nodes, given.starts, given.ends):
             if len(nodes) == 1:
                 continue
             starts, ends = np.searchsorted(nodes, given.starts[edges]), np.searchsorted(nodes, given.ends[edges])
             pairs = given.pairs
             if pairs is not None:
-                pairs = np.searchsorted(nodes, pairs[np.isin(pairs[:, 0], nodes)])
+                pairs = np.searchsorted(nodes, pairs[np.isin(pairs, nodes).all(axis=1)])
             component = _Component(len(nodes), edges, starts, ends, given.variances[edges], given.counts[edges], pairs)
             component.aim(given.target, given.limits[edges])
+            self._component[edges], self._place[edges] = len(self._components), np.arange(len(edges))
             self._components.append(component)
+            self._look_at(len(self._components) - 1)
 
     @property
     def is_done(self) -> bool:
         """Whether everything that matters is known as well as it is to be."""
-        return all((component.errors() <= component.goals).all() for component in self._components)
+        return not self._open
 
     def require(self, edges: IntArray) -> None:
         """Plan one more result of each of some edges."""
@@ -195,18 +210,26 @@ class Allocation:
             n_results -= len(chosen)
 
     def _gains(self) -> FloatArray:
-        gains = np.zeros(len(self.planned))
-        for component in self._components:
-            wanted = (component.errors() > component.goals).astype(float)
-            gains[component.edges] = component.gains(wanted) / self._given.costs[component.edges]
-        gains[self._given.counts + self.planned >= self._given.limits] = 0.0
+        full = self._given.counts + self.planned >= self._given.limits
+        gains = np.where(full, 0.0, self._gain)
         # the last digits depend on the machine, and must not decide
         rounded: FloatArray = np.round(gains / gains.max(initial=1e-300), 9)
         return rounded
 
     def _add(self, edges: IntArray) -> None:
         self.planned[edges] += 1
-        for component in self._components:
-            inside = np.flatnonzero(np.isin(component.edges, edges))
-            if len(inside):
-                component.add(inside)
+        of = self._component[edges]
+        for number in np.unique(of):
+            self._components[number].add(np.sort(self._place[edges[of == number]]))
+            self._look_at(int(number))
+
+    def _look_at(self, number: int) -> None:
+        """What is wanted of a component, and what its edges gain, which another component does not change."""
+        component = self._components[number]
+        wanted = component.wanted
+        if wanted.any():
+            self._open.add(number)
+            self._gain[component.edges] = component.gains(wanted) / self._given.costs[component.edges]
+        else:
+            self._open.discard(number)
+            self._gain[component.edges] = 0.0

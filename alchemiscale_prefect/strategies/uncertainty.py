@@ -1,9 +1,10 @@
 """UncertaintyStrategy: results where they reduce the uncertainty of the network's free energies the most."""
 
-from typing import Literal
+import math
+from typing import Any, Literal, Self
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, field_validator, model_validator
 
 from alchemiscale_prefect.chemistry.base import AlchemicalNetwork, KCalPerMolQuantity, unit
 from alchemiscale_prefect.chemistry.results import ENERGY_UNITS
@@ -25,6 +26,7 @@ class UncertaintyStrategySettings(StrategySettings):
     )
     pairs: list[tuple[str, str]] | None = Field(
         default=None,
+        min_length=1,
         description="Pairs of ChemicalSystems, by gufe key or name, whose differences matter; None if each does.",
     )
     prior_error: KCalPerMolQuantity = Field(
@@ -32,7 +34,10 @@ class UncertaintyStrategySettings(StrategySettings):
         description="Standard deviation that a single result is taken to have before there are any.",
     )
     prior_weight: float = Field(
-        default=2.0, gt=0, description="How many results of a Transformation such an assumption is worth."
+        default=2.0,
+        gt=0,
+        allow_inf_nan=False,
+        description="How many results of a Transformation such an assumption is worth.",
     )
     min_runs: int = Field(default=1, ge=0, description="Every Transformation gets so many results.")
     max_runs: int | None = Field(
@@ -47,6 +52,21 @@ class UncertaintyStrategySettings(StrategySettings):
         default="task", description="Whether Tasks are to be saved or the time that they take."
     )
 
+    @field_validator("target_error", "prior_error")
+    @classmethod
+    def _above_zero(cls, value: Any) -> Any:
+        if not 0 < value.magnitude < math.inf:
+            raise ValueError(f"must be above zero and finite, not {value}")
+        return value
+
+    @model_validator(mode="after")
+    def _can_be_had(self) -> Self:
+        if self.max_runs is not None and self.min_runs > self.max_runs:
+            raise ValueError(f"`min_runs` must not be above `max_runs`, {self.min_runs} > {self.max_runs}")
+        if same := [one for one, other in self.pairs or () if one == other]:
+            raise ValueError(f"`pairs` must be of two ChemicalSystems each, not of {', '.join(same)} and itself")
+        return self
+
 
 class UncertaintyStrategy(Strategy):
     """Transformations whose results reduce the total variance of the network's free energies the most.
@@ -55,19 +75,23 @@ class UncertaintyStrategy(Strategy):
     :mod:`.likelihood`). Of the next `tasks_ahead` Tasks each goes, in thought, to the Transformation where it reduces
     the sum of the variances of all ChemicalSystems that are not known well enough by the most, or with
     ``cost="gpu_time"`` by the most for the time that its results take: the A-optimal allocation of NetBFE
-    (doi 10.1021/acs.jctc.1c00703), given what has been spent; formulas in :mod:`.allocation`. How much results scatter
-    is taken from them and from what they say of themselves, with a prior: :mod:`.variances`. ::
+    (doi 10.1021/acs.jctc.1c00703), given what has been spent. With C the covariance of the ChemicalSystems in
+    (kJ/mol)^2, b the Transformation's row of the incidence matrix, W 1 at those that are not known well enough, and
+    s^2 the variance of one result ::
 
+        gain   = b^T C W C b / (s^2 + b^T C b)
         weight = number of the planned Tasks that are the Transformation's
 
-    and no more Tasks in all than are done or planned, where the service heeds that (`StrategyResult.max_tasks`). 0 for
-    one that gets none now. ``None`` for all once the standard error of every ChemicalSystem, relative to the mean
-    of its component, or of the difference of every pair, is at most `target_error` and each Transformation has
-    `min_runs` results, and two if they state no uncertainty; ``None`` from `max_runs` results on. What leads from a
-    ChemicalSystem to itself gets `min_runs` and no more.
+    (:mod:`.allocation`). How much results scatter is taken from them and from what they say of themselves, with a
+    prior: :mod:`.variances`. Weights have the unit of Tasks. There are no more Tasks in all than are done or planned,
+    where the service heeds that (`StrategyResult.max_tasks`). 0 for one that gets none now. ``None`` for all once the
+    standard error of every ChemicalSystem, relative to the mean of its component, or of the difference of every pair,
+    is at most `target_error` and each Transformation has `min_runs` results, and two if they state no uncertainty, or
+    zero; ``None`` from `max_runs` results on. What leads from a ChemicalSystem to itself gets `min_runs` and no more.
 
     ChemicalSystems and Transformations without results are taken to be unknown, so that the network is connected first.
-    Results without a free energy count for `min_runs` and `max_runs` alone.
+    Results without a free energy count for `min_runs` and `max_runs` alone; a Transformation that has `max_runs` of
+    them and nothing else joins nothing, and the parts that it lies between are each known by themselves.
     """
 
     _settings_cls = UncertaintyStrategySettings
@@ -75,7 +99,7 @@ class UncertaintyStrategy(Strategy):
     def _propose(self, alchemical_network: AlchemicalNetwork, protocol_results: Results) -> StrategyResult:
         settings: UncertaintyStrategySettings = self.settings
         edges = edges_of(alchemical_network, protocol_results)
-        between = [edge for edge in edges if not edge.is_loop]
+        between = [edge for edge in edges if not edge.is_loop and self._may_tell(edge.summary)]
         allocation = Allocation(self._measurements(alchemical_network, between))
         short = np.array([self._is_short(edge.summary) for edge in between], dtype=bool)
         done = allocation.is_done
@@ -99,6 +123,10 @@ class UncertaintyStrategy(Strategy):
         done_or_planned = sum(edge.summary.n for edge in edges) + sum(weight or 0 for weight in weights.values())
         return StrategyResult(weights, max_tasks=int(done_or_planned))
 
+    def _may_tell(self, summary: ResultSummary) -> bool:
+        """Whether it has a free energy, or may still come to one."""
+        return bool(summary.n_estimates) or self.settings.max_runs is None or summary.n < self.settings.max_runs
+
     def _is_short(self, summary: ResultSummary) -> bool:
         """Whether it needs another result in any case: of a single one without an uncertainty nothing is known."""
         scatter_unknown = summary.n_estimates == 1 and summary.stated_variance is None
@@ -120,7 +148,7 @@ class UncertaintyStrategy(Strategy):
             costs=self._costs(edges),
             limits=np.array([self._limit(edge) for edge in edges]),
             target=float(settings.target_error.m_as(ENERGY_UNITS)) ** 2,
-            pairs=self._pairs(network, index, starts, ends),
+            pairs=self._pairs(network, index),
         )
 
     def _limit(self, edge: Edge) -> float:
@@ -135,12 +163,12 @@ class UncertaintyStrategy(Strategy):
             return np.ones(len(edges))
         return np.where(np.isnan(seconds), np.nanmean(seconds), seconds)
 
-    def _pairs(
-        self, network: AlchemicalNetwork, index: dict[str, int], starts: IntArray, ends: IntArray
-    ) -> IntArray | None:
+    def _pairs(self, network: AlchemicalNetwork, index: dict[str, int]) -> IntArray | None:
         if self.settings.pairs is None:
             return None
         component = np.empty(len(index), dtype=np.intp)
+        edges = [(index[str(edge.stateA.key)], index[str(edge.stateB.key)]) for edge in network.edges]
+        starts, ends = np.array(edges, dtype=np.intp).reshape(-1, 2).T
         for number, (nodes, _) in enumerate(components(len(index), starts, ends)):
             component[nodes] = number
         known = {str(node.key): index[str(node.key)] for node in network.nodes}

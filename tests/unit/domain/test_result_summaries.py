@@ -40,6 +40,10 @@ def test_the_standard_error_is_how_results_scatter_or_what_a_single_one_says():
     assert (one + two).standard_error == pytest.approx(statistics.stdev([1.0, 2.0]) / math.sqrt(2))
     assert (one + two).stated_variance == pytest.approx((0.09 + 0.16) / 2)
     assert ResultSummary.of(1.0).standard_error is None
+    # the standard deviation of a single repeat is 0, and says nothing
+    assert ResultSummary.of(1.0, 0.0).standard_error is None
+    assert (ResultSummary.of(1.0, 0.0) + ResultSummary.of(1.0, 0.0)).standard_error == 0.0
+    assert ResultSummary.of(1.0, 1e200).stated_variance == math.inf
     assert (ResultSummary.of(None, 0.3) + ResultSummary()).estimate is None
 
 

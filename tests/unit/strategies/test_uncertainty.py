@@ -1,5 +1,7 @@
 """Where the next results reduce the variance of the network the most."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -65,6 +67,21 @@ def test_each_result_is_planned_where_trying_all_shows_the_largest_gain(seed: in
             more[int(np.argmax(gains))] += 1
             allocation.plan(1)
             assert allocation.planned.tolist() == more.tolist()
+
+
+def test_components_and_pairs_that_nothing_joins_do_not_disturb_each_other() -> None:
+    one = measurements(np.random.default_rng(1))
+    two = {name: np.tile(getattr(one, name), 2) for name in ("variances", "counts", "costs", "limits")}
+    ends = {name: np.concatenate([getattr(one, name), getattr(one, name) + 5]) for name in ("starts", "ends")}
+    both = Measurements(n_nodes=10, target=0.0, **ends, **two)
+    more, allocation = np.zeros(14), Allocation(both)
+    for _ in range(12):
+        gains = [total(both, more) - total(both, more + step) for step in np.eye(14)]
+        more[int(np.argmax(np.round(gains, 9)))] += 1  # both are alike: the first of equal ones
+        allocation.plan(1)
+        assert allocation.planned.tolist() == more.tolist()
+    apart = Allocation(Measurements(**{**vars(both), "pairs": np.array([[0, 7], [2, 9]])}))
+    assert apart.is_done
 
 
 def test_many_results_come_to_the_a_optimal_allocation() -> None:
@@ -134,6 +151,24 @@ def test_nothing_is_spent_around_a_transformation_that_is_full_and_still_too_unc
     assert free["ab"] > 0
 
 
+def test_what_never_gives_a_free_energy_does_not_keep_the_others_from_their_target() -> None:
+    net = network("ab", "bc", "cd", "db")
+    rough = repeats(0.0, error=4.0)
+    given = {"ab": ResultSummary(n=10), "bc": rough, "cd": rough, "db": rough}
+    weights = named(net, strategy(max_runs=10).propose(net, results(net, given)).weights)
+    assert weights["ab"] is None
+    assert min(weights[edge] or 0 for edge in ("bc", "cd", "db")) >= 1
+    # while it may, it is tried, and nothing is spent on what is known
+    fine = repeats(*[0.0, 0.2] * 4, error=0.1)
+    trying = {"ab": ResultSummary(n=3), "bc": fine, "cd": fine, "db": fine}
+    weights = named(net, strategy(max_runs=10).propose(net, results(net, trying)).weights)
+    assert weights["ab"] >= 1
+    assert {weights[edge] for edge in ("bc", "cd", "db")} == {0.0}
+    # a pair that it would have joined is finished with
+    pair = strategy(max_runs=10, pairs=[("a", "c")]).propose(net, results(net, given))
+    assert set(pair.weights.values()) == {None}
+
+
 def test_time_is_saved_where_that_is_asked_for() -> None:
     net = network("ab", "ab", "bc")
     slow, quick = repeats(*[0.0, 1.0] * 2, seconds=9000.0), repeats(*[0.0, 1.0] * 2, seconds=60.0)
@@ -150,6 +185,25 @@ def test_only_chosen_pairs_matter() -> None:
     assert weights == {"ab": 3.0, "bc": 0.0, "cd": 0.0, "xy": 0.0}
     known = results(net, {"ab": repeats(0.0, 0.1, 0.0, error=0.1)})
     assert set(named(net, chosen.propose(net, known).weights).values()) == {None}
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"target_error": 0 * KCAL}, "target_error\n.*above zero"),
+        ({"target_error": float("nan") * KCAL}, "target_error\n.*above zero"),
+        ({"target_error": 300 * unit.kelvin}, "target_error\n.*(converted|compatible)"),
+        ({"prior_error": -1 * KCAL}, "prior_error\n.*above zero"),
+        ({"prior_error": float("inf") * KCAL}, "prior_error\n.*finite"),
+        ({"prior_weight": float("inf")}, "prior_weight"),
+        ({"min_runs": 5, "max_runs": 3}, "`min_runs` must not be above `max_runs`, 5 > 3"),
+        ({"pairs": []}, "at least 1"),
+        ({"pairs": [("a", "a")]}, "a and itself"),
+    ],
+)
+def test_settings_that_cannot_be_meant_are_refused(settings: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        strategy(**settings)
 
 
 @pytest.mark.parametrize(("pair", "message"), [(("a", "nobody"), "nobody"), (("a", "x"), "no Transformations lead")])
@@ -177,9 +231,10 @@ def test_variances_are_taken_from_scatter_with_a_prior() -> None:
     assert result_variances([many], 100.0, 2.0)[0] == pytest.approx(1.0, rel=0.06)
 
 
-def test_a_single_result_without_an_uncertainty_gets_another() -> None:
+@pytest.mark.parametrize("error", [None, 0.0])  # openfe states 0 for a single repeat
+def test_a_single_result_without_an_uncertainty_gets_another(error: float | None) -> None:
     net = network("ab", "bc")
-    given = results(net, {"ab": repeats(0.0, error=None), "bc": repeats(0.0, error=0.01)})
+    given = results(net, {"ab": repeats(0.0, error=error), "bc": repeats(0.0, error=0.01)})
     weights = named(net, strategy(target_error=50 * KCAL).propose(net, given).weights)
     assert weights == {"ab": 1.0, "bc": 0.0}
 
@@ -191,3 +246,27 @@ def test_stated_uncertainties_are_corrected_by_what_they_are_wrong_by() -> None:
     found = result_variances([*honest, repeats(0.0, error=0.1), ResultSummary()], 25.0, 2.0, caution=0.0)
     assert found[-2] == pytest.approx(1.0, rel=0.3)
     assert found[-1] == pytest.approx(1.0 + 2 * 25 / 23, rel=0.3)
+
+
+def test_one_that_claims_to_be_exact_does_not_make_the_others_seem_to_be_wrong() -> None:
+    random = np.random.default_rng(3)
+    honest = [repeats(*random.normal(0.0, 1.0, 3), error=1.0) for _ in range(20)]
+    liar = repeats(*random.normal(0.0, 1.0, 3), error=0.01)
+    alone, with_it = (result_variances([*honest, *more], 25.0, 2.0)[:20].mean() for more in ([], [liar]))
+    assert with_it < 1.5 * alone
+
+
+@pytest.mark.parametrize("error", [1e-200, 1e-15, 1e-6, 1e15, 1e200])
+def test_uncertainties_of_any_size_leave_a_proposal(error: float) -> None:
+    net = network("ab", "bc", "ca", "cd")
+    given = {"ab": repeats(0.0, 1.0, error=error), "bc": repeats(1.0), "ca": repeats(9.0), "cd": repeats(1.0)}
+    weights = named(net, strategy(target_error=0.01 * KCAL).propose(net, results(net, given)).weights)
+    assert weights["cd"] > 0
+    assert all(np.isfinite(weight) for weight in weights.values() if weight is not None)
+
+
+def test_a_target_that_is_met_to_the_last_digits_is_met() -> None:
+    pair = {"n_nodes": 2, "starts": np.array([0]), "ends": np.array([1]), "costs": np.ones(1)}
+    exact = Measurements(**pair, variances=np.array([4.0]), counts=np.array([1.0]), limits=np.full(1, 9.0), target=1.0)
+    for variance, done in ((4.0 * (1 + 1e-12), True), (4.0 * (1 + 1e-6), False)):
+        assert Allocation(replace(exact, variances=np.array([variance]))).is_done is done
