@@ -1,10 +1,15 @@
 """Cycles that do not close."""
 
+import random
+
+import networkx as nx
 import pytest
 
+from alchemiscale_prefect.chemistry.base import NonTransformation
 from alchemiscale_prefect.domain.result_summaries import ResultSummary
 from alchemiscale_prefect.strategies import CycleClosureStrategy
-from alchemiscale_prefect.strategies.cycle_closure import CycleClosureStrategySettings
+from alchemiscale_prefect.strategies.cycle_closure import CycleClosureStrategySettings, _cycles
+from alchemiscale_prefect.strategies.edges import edges_of
 from tests.unit.strategies.networks import Weights, named, network, repeats, results
 
 STRATEGY = CycleClosureStrategy(CycleClosureStrategySettings(max_deviation=2.0, max_runs=5))
@@ -57,11 +62,47 @@ def test_parallel_transformations_and_one_to_itself_are_cycles_and_a_nontransfor
     assert (weights["d"], weights["bc"]) == (0.0, 0.0)
 
 
-def test_of_what_gives_no_free_energy_or_uncertainty_nothing_can_be_said() -> None:
-    given = {"ab": repeats(1.0), "bc": repeats(9.0, error=None), "ca": repeats(9.0)}
+def test_of_what_gives_no_free_energy_nothing_can_be_said() -> None:
+    given = {"ab": repeats(1.0), "bc": ResultSummary.of(None), "ca": repeats(9.0)}
     assert set(proposed(given, "ab", "bc", "ca").values()) == {None}
-    given["bc"] = ResultSummary.of(None)
-    assert set(proposed(given, "ab", "bc", "ca").values()) == {None}
+
+
+@pytest.mark.parametrize("error", [None, 0.0])  # openfe states 0 for a single repeat
+def test_a_single_result_without_an_uncertainty_gets_another_before_its_cycle_is_judged(error: float | None) -> None:
+    given = {"ab": repeats(1.0), "bc": repeats(9.0, error=error), "ca": repeats(9.0), "cd": repeats(1.0, error=error)}
+    assert proposed(given, "ab", "bc", "ca", "cd") == {"ab": 0.0, "bc": 1.0, "ca": 0.0, "cd": 0.0}
+    given["bc"] = repeats(9.0, 9.2, error=error)
+    assert proposed(given, "ab", "bc", "ca", "cd")["ab"] > 1
+
+
+def test_a_cycle_is_seen_though_shorter_ones_close() -> None:
+    # of doubled Transformations, and of a ring whose every side is also that of a triangle
+    doubled = ("ab", "ab", "bc", "bc", "ca", "ca")
+    off = {f"{edge}{n}": repeats(9.0 if edge == "ca" else 0.0) for edge in doubled for n in ("", 1)}
+    assert list(proposed(off, *doubled).values()) == pytest.approx([9 / 3] * 6)
+    ring = ("ab", "bc", "cd", "da")
+    sides = ("ap", "pb", "bq", "qc", "cr", "rd", "ds", "sa")
+    turned = dict.fromkeys(ring, repeats(4.0, error=1.0)) | dict.fromkeys(sides, repeats(2.0, error=1.0))
+    weights = proposed(turned, *ring, *sides)
+    assert [weights[edge] for edge in ring] == pytest.approx([16 / 4] * 4)
+    assert {weights[edge] for edge in sides} == {0.0}
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_every_cycle_is_a_combination_of_those_that_are_looked_at(seed: int) -> None:
+    source = random.Random(seed)
+    net = network(*(source.choice("abcdefgh") + source.choice("abcdefgh") for _ in range(16)), alone="h")
+    edges = [edge for edge in edges_of(net, {}) if not isinstance(edge.transformation, NonTransformation)]
+    place = {edge.key: number for number, edge in enumerate(edges)}
+    rows = [sum(1 << place[key] for key in cycle) for cycle in _cycles(edges)]
+    rank = 0
+    while rows:
+        pivot = rows.pop()
+        if pivot:
+            rank += 1
+            rows = [row ^ pivot if row & pivot & -pivot else row for row in rows]
+    graph = nx.MultiGraph([(edge.start, edge.end) for edge in edges])
+    assert rank == len(edges) - len(graph) + nx.number_connected_components(graph)
 
 
 def test_a_cycle_without_any_error_that_does_not_close_is_off() -> None:
