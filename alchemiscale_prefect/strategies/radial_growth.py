@@ -1,5 +1,8 @@
 """RadialGrowthStrategy: from the middle of the network outwards."""
 
+from functools import reduce
+from operator import or_
+
 import networkx as nx
 from pydantic import Field
 
@@ -38,6 +41,7 @@ class RadialGrowthStrategy(Strategy):
 
     L is the smallest eccentricity that belongs to a Transformation without results, or the largest of all if there is
     none such. Weights have no unit. ``None`` from `max_runs` results on. Each component of the network grows by itself.
+    It waits for what is missing: while a Transformation fails again and again nothing grows beyond it, so see to it.
 
     Settings and formula are those of stratocaster's Strategy of this name (OpenFreeEnergy/stratocaster); there L
     depends on the order in which Transformations happen to come, and of parallel ones one alone has a weight.
@@ -50,8 +54,8 @@ class RadialGrowthStrategy(Strategy):
         graph = graph_of(alchemical_network, edges)
         weights: dict[str, float | None] = {}
         for nodes in nx.connected_components(graph):
-            eccentricity = nx.eccentricity(graph.subgraph(nodes))
-            weights |= self._component([edge for edge in edges if edge.start in nodes], eccentricity)
+            around = {node: list(graph[node]) for node in nodes}
+            weights |= self._component([edge for edge in edges if edge.start in nodes], eccentricities(around))
         return StrategyResult(weights)
 
     def _component(self, edges: list[Edge], eccentricity: dict[str, int]) -> dict[str, float | None]:
@@ -74,3 +78,27 @@ class RadialGrowthStrategy(Strategy):
         if distance == 0:
             return 1.0
         return float(settings.decay_distance_rate ** (distance - 1))
+
+
+def eccentricities(around: dict[str, list[str]]) -> dict[str, int]:
+    """Of every node of a connected graph, all at once: within which distance of it all are.
+
+    Parameters
+    ----------
+    around
+        The neighbours of each node.
+    """
+    # a bit for each node: a step farther is what the neighbours reach
+    reached = {node: 1 << number for number, node in enumerate(around)}
+    everything = (1 << len(around)) - 1
+    found: dict[str, int] = {}
+    distance = 0
+    while True:
+        found |= {node: distance for node, bits in reached.items() if node not in found and bits == everything}
+        if len(found) == len(around):
+            return found
+        reached = {
+            node: bits if node in found else reduce(or_, (reached[there] for there in around[node]), bits)
+            for node, bits in reached.items()
+        }
+        distance += 1

@@ -17,7 +17,7 @@ from alchemiscale_prefect.strategies.base import Strategy
 from alchemiscale_prefect.strategies.connectivity import ConnectivityStrategySettings
 from alchemiscale_prefect.strategies.critical_connectivity import edge_connectivity
 from alchemiscale_prefect.strategies.mapping_score import MappingScoreStrategySettings
-from alchemiscale_prefect.strategies.radial_growth import RadialGrowthStrategySettings
+from alchemiscale_prefect.strategies.radial_growth import RadialGrowthStrategySettings, eccentricities
 from tests.unit.strategies.networks import Weights, named, network, results
 
 
@@ -57,6 +57,15 @@ def test_growth_goes_from_the_middle_outwards() -> None:
     all_inner = proposed(radial(), net, dict.fromkeys(inner, 1))
     assert {all_inner[edge] for edge in outer} == {1.0}
     assert {all_inner[edge] for edge in inner} == {0.5}
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_eccentricities_are_those_of_networkx(seed: int) -> None:
+    graph = nx.MultiGraph(nx.connected_watts_strogatz_graph(20, 3, 0.3, seed=seed))
+    graph.add_edges_from([(0, 1), (0, 0)])
+    graph = nx.relabel_nodes(graph, str)
+    assert eccentricities({node: list(graph[node]) for node in graph}) == nx.eccentricity(graph)
+    assert eccentricities({"a": []}) == {"a": 0}
 
 
 def test_growth_does_not_depend_on_the_order_of_the_transformations() -> None:
