@@ -1,11 +1,13 @@
 """BudgetStrategy: another Strategy, within limits for the whole network."""
 
 import math
+from collections.abc import Sequence
 from typing import Any, Self
 
 from pydantic import Field, model_validator
 
 from alchemiscale_prefect.chemistry.base import AlchemicalNetwork, GufeTokenizable
+from alchemiscale_prefect.domain.result_summaries import ResultSummary
 from alchemiscale_prefect.domain.scaling import Weight
 from alchemiscale_prefect.strategies.base import (
     Results,
@@ -17,14 +19,22 @@ from alchemiscale_prefect.strategies.base import (
 )
 from alchemiscale_prefect.strategies.edges import edges_of
 
+_ROUNDING = 1e-9
+"""What is this near below a whole number is taken for it: 0.3 / 0.1 is 2.9999999999999996 to a computer."""
+
 
 class BudgetStrategySettings(StrategySettings):
     """Settings of :class:`BudgetStrategy`; one of `max_tasks` and `max_gpu_hours` is needed."""
 
     max_tasks: int | None = Field(default=None, ge=1, description="So many Tasks in all, and no more.")
-    max_gpu_hours: float | None = Field(default=None, gt=0, description="So many GPU-hours in all, and no more.")
+    max_gpu_hours: float | None = Field(
+        default=None, gt=0, allow_inf_nan=False, description="So many GPU-hours in all, and no more."
+    )
     gpu_hours_per_task: float = Field(
-        default=1.0, gt=0, description="What a Task is taken to need until results say how long they took."
+        default=1.0,
+        gt=0,
+        allow_inf_nan=False,
+        description="What a Task is taken to need until results say it; rather too much than too little.",
     )
 
     @model_validator(mode="after")
@@ -39,14 +49,17 @@ class BudgetStrategy(Strategy):
 
     ::
 
-        limit = min(max_tasks, n + floor((max_gpu_hours - n h) / h))
+        limit = min(max_tasks, n + floor((max_gpu_hours - n h) / H))
 
-    with n the results that the network has, and h the mean GPU-hours of those that say how long they took, or
-    `gpu_hours_per_task` before any does. Below the limit the weights are the other Strategy's (in its unit), of as many
-    Transformations as there are Tasks left, the heaviest; 0 for the others. At the limit ``None`` for all.
+    with n the results that the network has, h the mean GPU-hours of those that say how long they took, and H that of
+    the Transformation whose results took the longest; both are `gpu_hours_per_task` before any says so. So hours are
+    kept for each Task that waits or runs as if it were one of the slowest known; what takes longer still than that is
+    not foreseen, and no Task is stopped for it. Below the limit the weights are the other Strategy's (in its unit), of
+    as many Transformations as there are Tasks left, the heaviest; 0 for the others. At the limit ``None`` for all.
 
-    The limit is `StrategyResult.max_tasks`: our service counts Tasks that wait and run too and never goes above it.
-    Failed Tasks have no results and so take nothing from it; nor does what they cost.
+    The limit is `StrategyResult.max_tasks`: our service counts Tasks that wait and run too, and those that have failed
+    until they are given up, and never goes above it. The hours that failed Tasks took do not count. The rule is this
+    project's own.
 
     Parameters
     ----------
@@ -76,9 +89,7 @@ class BudgetStrategy(Strategy):
     def _propose(self, alchemical_network: AlchemicalNetwork, protocol_results: Results) -> StrategyResult:
         summaries = [edge.summary for edge in edges_of(alchemical_network, protocol_results)]
         done = sum(summary.n for summary in summaries)
-        timed = sum(summary.n_timed for summary in summaries)
-        seconds = sum(summary.seconds for summary in summaries)
-        limit = self._limit(done, seconds / timed / 3600 if timed else self.settings.gpu_hours_per_task)
+        limit = self._limit(summaries, done)
         proposed = self._strategy.propose(alchemical_network, protocol_results)
         weights = proposed_weights(proposed)
         if done >= limit:
@@ -86,12 +97,17 @@ class BudgetStrategy(Strategy):
         inner = getattr(proposed, "max_tasks", None)
         return StrategyResult(_heaviest(weights, limit - done), limit if inner is None else min(limit, inner))
 
-    def _limit(self, done: int, hours_per_task: float) -> int:
+    def _limit(self, summaries: Sequence[ResultSummary], done: int) -> int:
         settings: BudgetStrategySettings = self.settings
         limits = [] if settings.max_tasks is None else [settings.max_tasks]
         if settings.max_gpu_hours is not None:
-            hours_left = settings.max_gpu_hours - done * hours_per_task
-            limits.append(done + max(0, math.floor(hours_left / hours_per_task) if hours_per_task else 0))
+            timed = sum(summary.n_timed for summary in summaries)
+            hours = sum(summary.seconds for summary in summaries) / 3600
+            mean = hours / timed if timed else settings.gpu_hours_per_task
+            slowest = max(summary.seconds_per_result or 0.0 for summary in summaries) / 3600 if timed else mean
+            left = settings.max_gpu_hours - done * mean
+            # what takes no time at all is counted as what nobody has run yet
+            limits.append(done + max(0, math.floor(left / (slowest or settings.gpu_hours_per_task) + _ROUNDING)))
         return min(limits)
 
 

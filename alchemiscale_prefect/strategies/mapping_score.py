@@ -32,7 +32,8 @@ class MappingScoreStrategy(Strategy):
         weight = decay_rate^n  score
 
     with n the number of results. The score is the annotation of the mapping that planners of networks write: between 0,
-    nothing in common, and 1, nothing changes (as openfe's and Lomap's scorers have it). Of several mappings the worst
+    nothing in common, and 1, nothing changes, as openfe's scorers have it and Lomap's (Liu et al. 2013,
+    doi 10.1007/s10822-013-9678-y). Of several mappings the worst
     counts; a score outside of 0 to 1, or none, counts as `default_score`, and so do those of gufe 0.4, whose mappings
     have no annotations. Weights have no unit. ``None`` from `max_runs` results on, and for a score of 0.
     """

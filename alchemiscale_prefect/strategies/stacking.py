@@ -25,7 +25,9 @@ class Confidence(StrategySettings):
     """How much a Strategy's vote counts as results come."""
 
     kind: Literal["growing", "fading"] = Field(description="growing: from 0 to 1; fading: from 1 to 0.")
-    half: float = Field(default=1.0, gt=0, description="At so many results for each Transformation it is a half.")
+    half: float = Field(
+        default=1.0, gt=0, allow_inf_nan=False, description="At so many results for each Transformation it is a half."
+    )
 
     def at(self, results_per_transformation: float) -> float:
         """Between 0 and 1: ``2^(-n / half)`` if it is fading, what is missing from 1 if it is growing."""
@@ -77,8 +79,13 @@ class StackedStrategy(Strategy):
         schedule  w_i of the one with the largest v_i of those that are not finished; of equal ones the first
 
     Weights have no unit. ``None`` if all that vote on the Transformation say ``None``; otherwise a ``None`` counts as 0
-    in the sum, and not at all in the product. A Strategy whose vote is 0 now does not vote, unless that is so of all:
-    then confidences are left aside. One without a weight for a Transformation does not vote on it.
+    in the sum, and not at all in the product. Where every product is 0 although somebody wants something, the sum is
+    taken: nothing would ever go on otherwise. A Strategy whose vote is 0 now does not vote, unless that is so of all:
+    then confidences are left aside. One without a weight for a Transformation does not vote on it. Of the numbers of
+    Tasks that those who are not finished allow the network in all (`StrategyResult.max_tasks`) the smallest counts.
+
+    Sum and product are the linear and the logarithmic pool of opinions (Genest and Zidek 1986,
+    doi 10.1214/ss/1177013825); stacks are of alchemiscale's roadmap, confidences this project's own.
 
     Parameters
     ----------
@@ -130,7 +137,10 @@ class StackedStrategy(Strategy):
             voters = [max(going_on or voters, key=lambda voter: voter.vote)]
         keys = sorted({key for voter in voters for key in voter.weights})
         limits = [v.max_tasks for v in voters if v.max_tasks is not None and not v.is_finished]
-        return StrategyResult({key: self._combined(key, voters) for key in keys}, min(limits, default=None))
+        weights = {key: _combined(key, voters, self.settings.combine) for key in keys}
+        if not any(weights.values()) and any(any(voter.weights.values()) for voter in voters):
+            weights = {key: _combined(key, voters, "sum") for key in keys}
+        return StrategyResult(weights, min(limits, default=None))
 
     def _votes(self, results_per_transformation: float) -> list[float]:
         settings: StackedStrategySettings = self.settings
@@ -142,14 +152,15 @@ class StackedStrategy(Strategy):
         ]
         return votes if any(votes) else given
 
-    def _combined(self, key: str, voters: Sequence[_Voter]) -> Weight:
-        on_it = [voter for voter in voters if key in voter.weights]
-        said = [(voter.vote, weight) for voter in on_it if (weight := voter.weights[key]) is not None]
-        if not said:
-            return None
-        if self.settings.combine == "product":
-            total = math.fsum(vote for vote, _ in said)
-            return float(math.prod(weight ** (vote / total) for vote, weight in said))
-        if self.settings.combine == "max":
-            return max(vote * weight for vote, weight in said)
-        return math.fsum(vote * weight for vote, weight in said) / math.fsum(voter.vote for voter in on_it)
+
+def _combined(key: str, voters: Sequence[_Voter], combine: str) -> Weight:
+    on_it = [voter for voter in voters if key in voter.weights]
+    said = [(voter.vote, weight) for voter in on_it if (weight := voter.weights[key]) is not None]
+    if not said:
+        return None
+    if combine == "product":
+        total = math.fsum(vote for vote, _ in said)
+        return float(math.prod(weight ** (vote / total) for vote, weight in said))
+    if combine == "max":
+        return max(vote * weight for vote, weight in said)
+    return math.fsum(vote * weight for vote, weight in said) / math.fsum(voter.vote for voter in on_it)

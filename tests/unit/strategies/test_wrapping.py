@@ -69,6 +69,21 @@ def test_gpu_hours_are_counted_in_tasks_of_the_mean_length() -> None:
     assert budget(inner, max_gpu_hours=10.0, max_tasks=2).propose(NET, {}).max_tasks == 2
 
 
+def test_hours_are_kept_for_tasks_that_take_as_long_as_the_slowest() -> None:
+    given = results(NET, {"ab": repeats(*[0.0] * 4, seconds=3600.0), "bc": repeats(0.0, seconds=8 * 3600.0)})
+    # 12 of 40 hours are spent: three Tasks of eight hours more
+    assert budget(fixed(1.0, 1.0, 1.0), max_gpu_hours=40.0).propose(NET, given).max_tasks == 5 + 3
+
+
+def test_hours_at_a_threshold_and_of_tasks_that_take_no_time() -> None:
+    inner = fixed(1.0, 1.0, 1.0)
+    assert budget(inner, max_gpu_hours=0.3, gpu_hours_per_task=0.1).propose(NET, {}).max_tasks == 3
+    instant = results(NET, {"ab": repeats(0.0, seconds=0.0)})
+    assert budget(inner, max_gpu_hours=2.0, gpu_hours_per_task=0.5).propose(NET, instant).max_tasks == 1 + 4
+    with pytest.raises(ValueError, match="finite"):
+        BudgetStrategySettings(max_gpu_hours=float("inf"))
+
+
 def test_a_budget_needs_a_limit_and_a_strategy() -> None:
     with pytest.raises(ValueError, match="at least one of"):
         BudgetStrategySettings()
@@ -116,6 +131,11 @@ def test_a_schedule_goes_on_with_the_next_when_one_is_finished() -> None:
     assert proposed(stack(over, over, combine="schedule")) == [None] * 3
     # what is finished sets no limit to the others
     assert stack(over, fixed(1.0, 1.0, 1.0, max_tasks=7)).propose(NET, {}).max_tasks == 7
+
+
+def test_a_product_in_which_nothing_is_left_becomes_the_sum() -> None:
+    assert proposed(stack(fixed(1.0, 0.0, 0.0), fixed(0.0, 1.0, None), combine="product")) == [0.5, 0.5, 0.0]
+    assert proposed(stack(fixed(0.0, 0.0, None), fixed(0.0, None, None), combine="product")) == [0.0, 0.0, None]
 
 
 def test_with_no_vote_left_confidences_are_set_aside() -> None:
