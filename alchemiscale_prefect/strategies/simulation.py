@@ -3,7 +3,8 @@
 Every Transformation has a true free energy and a standard deviation of its results. In each iteration the Strategy
 proposes, its weights become Tasks as on a server, every Task gives a result at once, drawn from these; and so on. What
 the network's free energies are known to is then a matter of how many results each Transformation has, so that runs can
-be compared without the luck of the draw.
+be compared without the luck of the draw. The n-th result of a Transformation is the same for every Strategy that is run
+with the same seed, as are the true values and the order of uniform allocation. A Task takes an hour.
 """
 
 import math
@@ -29,6 +30,7 @@ KJ_PER_KCAL = 4.184
 
 _FREE_ENERGIES = 8.0  # kJ/mol: how far the true free energies of ChemicalSystems are apart
 _PRIOR_WEIGHT = 2.0
+_SECONDS = 3600.0
 
 
 @dataclass(frozen=True)
@@ -178,21 +180,25 @@ def simulate(
     settings
         How weights become Tasks; by default as on a server.
     seed
-        Of the draws. The same arguments give the same simulation.
+        Of the draws, 0 or above. The same arguments give the same simulation.
 
     Raises
     ------
     InvalidInput
-        `n_iterations` is below 1, or `noise` not above zero or without one of the Transformations.
+        `n_iterations` is below 1, `seed` below 0, or `noise` not above zero or without one of the Transformations.
     Exception
         Whatever the Strategy raises.
     """
     if n_iterations < 1:
         raise InvalidInput(f"`n_iterations` must be at least 1, not {n_iterations}", field="n_iterations")
+    if seed < 0:
+        raise InvalidInput(f"`seed` must be at least 0, not {seed}", field="seed")
     given = dict(results or {})
     edges = edges_of(network, protocol_results(network, given))
     random = np.random.default_rng(seed)
     truth, values = _truth(network, edges, noise, random)
+    order = random.permutation(len(truth.keys))
+    draws = {edge.key: np.random.default_rng((seed, number)) for number, edge in enumerate(edges)}
     place = {key: number for number, key in enumerate(truth.keys)}
     settings = settings or ProposalSettings()
     summaries = {edge.key: edge.summary for edge in edges}
@@ -210,11 +216,10 @@ def simulate(
             break
         for key in created:
             value, deviation = values[key]
-            drawn = float(random.normal(value, deviation))
-            summaries[key] += ResultSummary.of(drawn, None if stated is None else stated * deviation, 3600.0)
+            drawn = float(draws[key].normal(value, deviation))
+            summaries[key] += ResultSummary.of(drawn, None if stated is None else stated * deviation, _SECONDS)
             tasks.append(place.get(key, -1))
         iterations.append(len(tasks))
-    order = random.permutation(len(truth.keys))
     uniform = np.resize(order, len(tasks)) if len(order) else np.full(len(tasks), -1)
     ends = tuple(iterations)
     return Simulation(

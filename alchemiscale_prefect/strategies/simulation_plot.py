@@ -44,7 +44,7 @@ def save_plot(
         tasks, errors = _line(course, len(shortest.strategy.tasks))
         axes.plot(tasks, errors, style, label=name, color="0.45" if style == "--" else None)
     if target is not None:
-        axes.axhline(target, color="0.75", linewidth=0.8)
+        axes.axhline(target, color="0.75", linewidth=0.8, label=f"target, {target:.3f} kcal/mol")
     axes.set(xlabel="Tasks", ylabel="mean standard error of a ChemicalSystem (kcal/mol)", title=title)
     axes.set_ylim(bottom=0)
     axes.set_xlim(left=0)

@@ -9,8 +9,15 @@ import pytest
 from alchemiscale_prefect.chemistry.base import unit
 from alchemiscale_prefect.domain.errors import InvalidInput
 from alchemiscale_prefect.domain.proposals import ProposalSettings
-from alchemiscale_prefect.strategies import BudgetStrategy, ConnectivityStrategy, UncertaintyStrategy
+from alchemiscale_prefect.strategies import (
+    BudgetStrategy,
+    ConnectivityStrategy,
+    CriticalConnectivityStrategy,
+    UncertaintyStrategy,
+)
 from alchemiscale_prefect.strategies.budget import BudgetStrategySettings
+from alchemiscale_prefect.strategies.connectivity import ConnectivityStrategySettings
+from alchemiscale_prefect.strategies.critical_connectivity import CriticalConnectivityStrategySettings
 from alchemiscale_prefect.strategies.simulation import KJ_PER_KCAL, simulate
 from alchemiscale_prefect.strategies.simulation_plot import save_plot
 from alchemiscale_prefect.strategies.uncertainty import UncertaintyStrategySettings
@@ -53,6 +60,18 @@ def test_the_same_seed_gives_the_same_and_another_one_another() -> None:
     one, same, other = (simulate(NET, uncertainty(), n_iterations=5, seed=seed) for seed in (1, 1, 2))
     assert one.summaries == same.summaries != other.summaries
     assert one.strategy.tasks.tolist() == same.strategy.tasks.tolist()
+
+
+def test_strategies_are_compared_on_the_same_results_and_the_same_uniform_allocation() -> None:
+    each = ProposalSettings(max_tasks_per_transformation=1)
+    by_degree = ConnectivityStrategy(ConnectivityStrategySettings(max_runs=3))
+    by_cut = CriticalConnectivityStrategy(CriticalConnectivityStrategySettings(max_runs=3))
+    one, two = (simulate(NET, chosen, settings=each, seed=4) for chosen in (by_degree, by_cut))
+    assert one.strategy.tasks.tolist() != two.strategy.tasks.tolist()
+    assert one.summaries == two.summaries
+    assert one.uniform.tasks.tolist() == two.uniform.tasks.tolist()
+    longer = simulate(NET, uncertainty(), n_iterations=5, settings=each, seed=4).uniform.tasks
+    assert longer[: len(one.uniform.tasks)].tolist() == one.uniform.tasks[: len(longer)].tolist()
 
 
 def test_weights_become_tasks_as_on_a_server() -> None:
@@ -102,3 +121,5 @@ def test_noise_must_be_above_zero_and_there(wrong: object) -> None:
         simulate(NET, uncertainty(), noise=wrong)
     with pytest.raises(InvalidInput, match="n_iterations"):
         simulate(NET, uncertainty(), n_iterations=0)
+    with pytest.raises(InvalidInput, match="`seed` must be at least 0"):
+        simulate(NET, uncertainty(), seed=-1)
