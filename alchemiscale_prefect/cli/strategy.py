@@ -7,7 +7,7 @@ import typer
 from alchemiscale_prefect.cli import strategy_simulation
 from alchemiscale_prefect.cli.connection import Network, connected, known_network, network_key
 from alchemiscale_prefect.cli.output import Json, answer, line, note, printable, record, table
-from alchemiscale_prefect.cli.strategy_class import ClassOrFile, Settings, read_strategy
+from alchemiscale_prefect.cli.strategy_arguments import ClassOrFile, Settings, TaskScaling, Weighting, read_strategy
 from alchemiscale_prefect.domain.errors import Conflict, NotFound
 from alchemiscale_prefect.domain.keys import ScopedKey
 from alchemiscale_prefect.domain.strategies import (
@@ -37,15 +37,11 @@ def set_strategy(
     max_tasks: Annotated[
         int, typer.Option(min=1, help="Tasks of one Transformation that wait or run at a time, at most.")
     ] = DEFAULT_MAX_TASKS,
-    task_scaling: Annotated[
-        StrategyTaskScaling, typer.Option(help="How a weight becomes a number of Tasks.")
-    ] = StrategyTaskScaling.exponential,
+    task_scaling: TaskScaling = StrategyTaskScaling.exponential,
     sleep_interval: Annotated[
         int, typer.Option(min=1, help="Seconds from one iteration to the next, at least.")
     ] = DEFAULT_SLEEP_INTERVAL,
-    weighting: Annotated[
-        StrategyWeighting, typer.Option(help="What weights are divided by: the largest, or as alchemiscale their sum.")
-    ] = StrategyWeighting.relative,
+    weighting: Weighting = StrategyWeighting.relative,
     as_json: Json = False,
 ) -> None:
     """Give a network a Strategy, in place of the one it has; it begins anew."""

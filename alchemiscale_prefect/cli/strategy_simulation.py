@@ -8,7 +8,7 @@ import typer
 
 from alchemiscale_prefect.cli.connection import connected, known_network
 from alchemiscale_prefect.cli.output import Json, answer, line, note, table
-from alchemiscale_prefect.cli.strategy_class import ClassOrFile, Settings, read_strategy
+from alchemiscale_prefect.cli.strategy_arguments import ClassOrFile, Settings, TaskScaling, Weighting, read_strategy
 from alchemiscale_prefect.cli.submission import read_network
 from alchemiscale_prefect.domain.strategies import DEFAULT_MAX_TASKS, StrategyTaskScaling, StrategyWeighting
 
@@ -32,12 +32,8 @@ def simulate(
     max_tasks: Annotated[
         int, typer.Option(min=1, help="Tasks of one Transformation in an iteration, at most.")
     ] = DEFAULT_MAX_TASKS,
-    task_scaling: Annotated[
-        StrategyTaskScaling, typer.Option(help="How a weight becomes a number of Tasks.")
-    ] = StrategyTaskScaling.exponential,
-    weighting: Annotated[
-        StrategyWeighting, typer.Option(help="What weights are divided by: the largest, or as alchemiscale their sum.")
-    ] = StrategyWeighting.relative,
+    task_scaling: TaskScaling = StrategyTaskScaling.exponential,
+    weighting: Weighting = StrategyWeighting.relative,
     seed: Annotated[int, typer.Option(min=0, help="Of the made-up results; the same gives the same.")] = 0,
     plot: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw it: .png, .svg or .pdf.")] = None,
     as_json: Json = False,

@@ -1,4 +1,4 @@
-"""What the commands share that take a Strategy: its class or file, and its settings."""
+"""What the commands share that take a Strategy: its class or file, its settings, and how weights become Tasks."""
 
 import json
 from pathlib import Path
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from alchemiscale_prefect.domain.errors import InvalidInput
+from alchemiscale_prefect.domain.strategies import StrategyTaskScaling, StrategyWeighting
 
 if TYPE_CHECKING:
     from alchemiscale_prefect.chemistry.base import GufeTokenizable
@@ -22,6 +23,10 @@ ClassOrFile = Annotated[
 Settings = Annotated[
     str | None,
     typer.Option(metavar="JSON|FILE", help="Of a class: what differs from its defaults, as a JSON object."),
+]
+TaskScaling = Annotated[StrategyTaskScaling, typer.Option(help="How a weight becomes a number of Tasks.")]
+Weighting = Annotated[
+    StrategyWeighting, typer.Option(help="What weights are divided by: the largest, or as alchemiscale their sum.")
 ]
 
 
