@@ -151,6 +151,8 @@ class _Process:
                     start_new_session=True,
                 )
         except OSError as error:
+            ours.close()
+            notes.close()
             raise Unavailable(f"no process for Strategies can be started: {error}") from error
         process = cls(running, ours, notes, seconds)
         try:

@@ -10,6 +10,8 @@ import json
 import os
 import resource
 import sys
+import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from importlib import import_module
@@ -21,11 +23,14 @@ from alchemiscale_prefect.domain.iterations import Document, Material, Propose, 
 
 Tell = Callable[..., None]
 
+_LOOK_SECONDS = 1.0
+
 
 def main() -> None:
     """Answer until the parent has nothing more to ask, or is gone."""
     name, channel, notes, seconds, memory = sys.argv[1:]
     _be_the_first_to_go()
+    threading.Thread(target=_go_with, args=(os.getppid(),), name="go-with-parent", daemon=True).start()
     if int(memory):
         resource.setrlimit(resource.RLIMIT_DATA, (int(memory), int(memory)))
     with Connection(int(channel)) as parent, os.fdopen(int(notes), "wb") as file:
@@ -70,6 +75,13 @@ def _answer(propose: Propose, asked: tuple[Any, ...], parent: Connection, tell: 
 def _function(name: str) -> Any:
     module, _, function = name.partition(":")
     return getattr(import_module(module), function)
+
+
+def _go_with(parent: int) -> None:
+    """End this process once its parent is gone: nobody waits for the answer any more."""
+    while os.getppid() == parent:
+        time.sleep(_LOOK_SECONDS)
+    os._exit(1)
 
 
 def _be_the_first_to_go() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from alchemiscale_prefect.domain.errors import AttemptVoid, Conflict, NotFound, Unavailable
-from alchemiscale_prefect.domain.iterations import Material, Proposed
+from alchemiscale_prefect.domain.iterations import Material, Proposed, StrategyFailed, StrategyFailure
 from alchemiscale_prefect.domain.keys import ScopedKey
 from alchemiscale_prefect.domain.proposals import Decision
 from alchemiscale_prefect.domain.result_summaries import ENERGY_UNITS, ResultSummary
@@ -201,6 +201,22 @@ def test_a_strategy_that_raises_is_in_error_and_goes_on_once_it_is_set_awake(wor
     mended = state(world, net)
     assert (mended.status, mended.exception, mended.traceback) == (StrategyStatus.awake, None, None)
     assert not is_due(world, net)
+
+
+def test_what_a_strategy_failed_with_elsewhere_is_kept_as_it_was_told(world: World, net: Net) -> None:
+    attach(world, net)
+    failure = StrategyFailure(("StrategyDied", "by signal SIGKILL"), "It was here")
+
+    def die(_: Material) -> Proposed:
+        raise StrategyFailed(failure)
+
+    perform(world, net, die)
+    failed = state(world, net)
+    assert (failed.status, failed.exception, failed.traceback) == (
+        StrategyStatus.error,
+        failure.exception,
+        failure.traceback,
+    )
 
 
 @pytest.mark.parametrize("weights", [{"Transformation-strange": 1.0}, {None: float("nan")}, {None: -1.0}])

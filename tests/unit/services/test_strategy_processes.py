@@ -1,5 +1,7 @@
 """Strategies that hang, leave or die: each in a process of its own, they harm no other."""
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -10,6 +12,7 @@ from alchemiscale_prefect.domain.errors import Unavailable
 from alchemiscale_prefect.domain.iterations import MAX_TRACEBACK, Document, Material, StrategyFailed
 from alchemiscale_prefect.domain.result_summaries import ResultSummary
 from alchemiscale_prefect.services.strategy_processes import StrategyProcesses
+from tests.waiting import wait_for
 
 PROPOSE = "tests.unit.services.at_fault:propose"
 RESULTS = [("a", Document(b"one", None)), ("b", Document(b"three", "1.0"))]
@@ -114,6 +117,26 @@ def test_what_reading_results_raises_is_not_the_strategy_s_failure(processes: St
     with pytest.raises(Unavailable, match="object store"):
         processes.propose(Material(given.network, given.strategy, given.summaries, unreachable))
     assert processes.propose(given).weights
+
+
+def _has_ended(process: int) -> bool:
+    try:
+        # in a container perhaps nobody takes its exit code
+        return "State:\tZ" in Path(f"/proc/{process}/status").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+
+
+def test_a_strategy_ends_with_who_asked_it(tmp_path: Path) -> None:
+    code = (
+        "from tests.unit.services.test_strategy_processes import *\n"
+        f"StrategyProcesses(PROPOSE, 600.0).propose(material('say_who_and_never_answer {tmp_path / 'pid'}'))"
+    )
+    with subprocess.Popen([sys.executable, "-c", code]) as asker:
+        wait_for(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text(), "the Strategy to be asked")
+        asker.kill()
+    process = int((tmp_path / "pid").read_text())
+    wait_for(lambda: _has_ended(process), "the Strategy's process to end")
 
 
 def test_where_strategies_cannot_be_performed_that_is_said_of_no_strategy() -> None:
