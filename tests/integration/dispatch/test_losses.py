@@ -1,6 +1,7 @@
 """What the dispatcher makes of runs that never begin, vanish under way, or that nobody wants."""
 
 from collections import Counter
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
@@ -231,6 +232,32 @@ def test_a_late_result_counts_and_its_successor_never_begins(world: World, net: 
             successor.begin()
     assert world.claim() == []
     world.check()
+
+
+@pytest.mark.parametrize("end", [FlowRun.release, lambda run: run.complete(ok=False)], ids=["lost", "error"])
+def test_a_late_run_is_refused_once_a_later_one_has_begun_though_that_is_over(
+    world: World, net: Net, end: Callable[[FlowRun], object]
+) -> None:
+    world.tasks(net)
+    run = _lost(world)
+    (later,) = world.started()
+    end(later)
+    before = world.content()
+    for late in (
+        FlowRun.heartbeat,
+        FlowRun.store_result,
+        FlowRun.finish,
+        lambda run: run.finish(False, None, "no DAG"),
+    ):
+        with pytest.raises(AttemptVoid):
+            late(run)
+    assert world.content() == before
+
+
+def test_a_late_word_that_no_dag_can_be_made_counts(world: World, net: Net) -> None:
+    (key,) = world.tasks(net)
+    assert _lost(world).finish(False, None, "Protocol.create failed").status == "error"
+    assert (world.status(key), world.attempts(key)) == ("error", [(1, "error")])
 
 
 def test_a_late_result_mends_what_was_lost_too_often(world: World, net: Net) -> None:
