@@ -53,13 +53,18 @@ def _parts(cls: type, field: str, given: Any, allowed: AllowedModules) -> Any:
     """The Strategies that another one is made of."""
     if isinstance(given, list):
         return [_parts(cls, field, one, allowed) for one in given]
-    if not isinstance(given, Mapping) or not isinstance(given.get(_CLASS), str) or given.keys() - {_CLASS, _SETTINGS}:
+    if (
+        not isinstance(given, Mapping)
+        or not isinstance(given.get(_CLASS), str)
+        or not isinstance(given.get(_SETTINGS, {}), Mapping)
+        or given.keys() - {_CLASS, _SETTINGS}
+    ):
         example = {_CLASS: "package.module:Class", _SETTINGS: {}}
         raise InvalidInput(
             f"{cls.__qualname__} is made of other Strategies: give `{field}` as {example}, or as a list of such",
             field=_SETTINGS,
         )
-    return make(given[_CLASS], given.get(_SETTINGS) or {}, allowed=allowed)
+    return make(given[_CLASS], given.get(_SETTINGS, {}), allowed=allowed)
 
 
 def _class(name: str, allowed: AllowedModules) -> Any:

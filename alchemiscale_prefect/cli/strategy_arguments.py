@@ -34,12 +34,15 @@ def read_strategy(name: str, settings: str | None) -> "GufeTokenizable":
     """The Strategy that the arguments mean; `InvalidInput` if it cannot be made here."""
     try:
         from alchemiscale_prefect.chemistry import documents, strategies
+        from alchemiscale_prefect.strategies.base import check_strategy
     except ImportError as error:
         raise InvalidInput(f"making a Strategy needs gufe: {error}", field="strategy") from error
     if Path(name).is_file():
         if settings is not None:
             raise typer.BadParameter("a file has its settings in it", param_hint="--settings")
-        return documents.read(Path(name))
+        made = documents.read(Path(name))
+        check_strategy(made, "strategy")
+        return made
     return strategies.make(name, _given(settings))
 
 

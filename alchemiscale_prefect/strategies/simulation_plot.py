@@ -27,7 +27,7 @@ def save_plot(
     Raises
     ------
     InvalidInput
-        matplotlib is not installed.
+        matplotlib is not installed, or the file cannot be written.
     """
     try:
         from matplotlib.figure import Figure
@@ -50,7 +50,10 @@ def save_plot(
     axes.set_xlim(left=0)
     axes.legend(frameon=False)
     axes.spines[["top", "right"]].set_visible(False)
-    figure.savefig(path, dpi=150)
+    try:
+        figure.savefig(path, dpi=150)
+    except (OSError, ValueError) as error:
+        raise InvalidInput(f"the plot cannot be written to {path}: {error}", field="plot") from error
 
 
 def _line(course: Course, last: int) -> tuple[list[int], list[float]]:

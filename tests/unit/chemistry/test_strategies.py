@@ -24,7 +24,19 @@ def test_a_strategy_is_made_around_others() -> None:
     assert stack.strategies[0] == budget.strategy
 
 
-@pytest.mark.parametrize("given", [None, "UncertaintyStrategy", {}, {"class": 3}, {**INNER, "max_tasks": 3}, [None]])
+@pytest.mark.parametrize(
+    "given",
+    [
+        None,
+        "UncertaintyStrategy",
+        {},
+        {"class": 3},
+        {**INNER, "max_tasks": 3},
+        {**INNER, "settings": [1]},
+        {**INNER, "settings": None},
+        [None],
+    ],
+)
 def test_what_it_is_made_of_must_be_said(given: Any) -> None:
     with pytest.raises(InvalidInput, match="BudgetStrategy is made of other Strategies: give `strategy` as"):
         make(f"{ROOM}:BudgetStrategy", {"strategy": given})

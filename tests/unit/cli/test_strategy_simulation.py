@@ -37,3 +37,7 @@ def test_what_cannot_be_tried_is_refused(file: Path) -> None:
     cli = CommandLine({})
     assert cli.refused("strategy", "simulate", file, CLASS, "--noise", 0)["field"] == "noise"
     assert cli.refused("strategy", "simulate", file, f"{CLASS}s")["field"] == "class"
+    # a file that is there, with no Strategy in it
+    assert cli.refused("strategy", "simulate", file, file)["field"] == "strategy"
+    for plot in ("plot.nothing", file / "plot.png"):
+        assert cli.refused("strategy", "simulate", file, CLASS, "--iterations", 1, "--plot", plot)["field"] == "plot"
