@@ -19,7 +19,6 @@ reads, so it names the field and the fix.
     ├── Conflict                the request contradicts what is stored
     │   ├── ContentConflict     the key stands in the scope with other content
     │   ├── GufeVersionConflict the scope holds objects of another gufe major line
-    │   ├── InvalidTransition   a Task cannot go from this status to that
     │   └── AttemptVoid         an attempt that may not run (any more)
     │       └── HostRefused     its host may not run it now; another may
     ├── NotAuthenticated        no identity, a wrong key, or an expired token
@@ -125,12 +124,6 @@ class GufeVersionConflict(Conflict):
     """The scope holds objects of another gufe major line, whose keys are not interchangeable."""
 
     code = "gufe_version_conflict"
-
-
-class InvalidTransition(Conflict, ValueError):
-    """A Task cannot go from its status to the one asked for."""
-
-    code = "invalid_transition"
 
 
 class AttemptVoid(Conflict):

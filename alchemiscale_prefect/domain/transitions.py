@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
 
-from alchemiscale_prefect.domain.errors import InvalidTransition
 from alchemiscale_prefect.domain.tasks import TaskStatus
 
 
@@ -99,14 +98,3 @@ def may_become(current: TaskStatus, new: TaskStatus, cause: Cause = Cause.user) 
 def sources_of(new: TaskStatus, cause: Cause = Cause.user) -> frozenset[TaskStatus]:
     """The statuses from which `cause` may bring a Task to `new`; `new` is one of them."""
     return frozenset(status for status in TaskStatus if may_become(status, new, cause))
-
-
-def check_transition(key: str, current: TaskStatus, new: TaskStatus, cause: Cause = Cause.user) -> None:
-    """Raise `InvalidTransition` unless `cause` may bring the Task `key` from `current` to `new`."""
-    if not may_become(current, new, cause):
-        sources = sorted(sources_of(new, cause) - {new})
-        allowed = " or ".join(f"`{status}`" for status in sources) or "anything else"
-        raise InvalidTransition(
-            f"Cannot set task {key} with current status: {current} to `{new}` as it is not currently {allowed}.",
-            field="status",
-        )

@@ -7,11 +7,6 @@ from alchemiscale_prefect.protocols.noble_gas.potential import Interaction
 from alchemiscale_prefect.protocols.noble_gas.species import PairParameters, Species, mix
 
 
-def even_lambdas(windows: int) -> list[float]:
-    """``windows`` values of lambda from 0 to 1, equally spaced."""
-    return [index / (windows - 1) for index in range(windows)]
-
-
 def alchemical_path(
     solvent: Species, solute_a: Species | None, solute_b: Species | None, lambdas: Sequence[float]
 ) -> list[Interaction]:
