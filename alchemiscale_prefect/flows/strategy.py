@@ -15,13 +15,16 @@ from prefect.task_runners import ThreadPoolTaskRunner
 
 from alchemiscale_prefect import settings as environment
 from alchemiscale_prefect.bootstrap import perform_strategy, strategies_due, strategy_processes
+from alchemiscale_prefect.domain.errors import Conflict, NotFound
 from alchemiscale_prefect.domain.keys import ScopedKey
 from alchemiscale_prefect.orchestration.reporting import report_proposal
 from alchemiscale_prefect.services.strategy_processes import StrategyProcesses
 from alchemiscale_prefect.settings import StrategySettings
 
 _STRATEGY_FAILED = "StrategyFailed"
+_NOT_TO_BE = "NotToBePerformed"
 _PERFORMED = ("Completed", _STRATEGY_FAILED)
+_SETTLED = (*_PERFORMED, _NOT_TO_BE)
 _LOOK_SECONDS = 60.0
 
 
@@ -39,9 +42,13 @@ def perform(network: str, processes: StrategyProcesses) -> State[Any]:
     Returns
     -------
     State
-        Completed, or Failed if the Strategy failed; the network's table artifact has what was done.
+        Completed, or Failed if the Strategy failed; the network's table artifact has what was done. Failed too if it
+        is not to be performed: it was removed, disabled or the like, perhaps since it was due.
     """
-    proposal = perform_strategy(ScopedKey.from_str(network), processes)
+    try:
+        proposal = perform_strategy(ScopedKey.from_str(network), processes)
+    except (Conflict, NotFound) as error:
+        return Failed(name=_NOT_TO_BE, message=str(error))
     if proposal is None:
         return Completed(message="another iteration was faster")
     report_proposal(proposal)
@@ -63,7 +70,7 @@ def strategy(network: str | None = None) -> State[Any]:
     -------
     State
         Completed if each was performed, also where a Strategy failed by itself: then the task run says so, and the
-        Strategy's state. Failed if one could not be.
+        Strategy's state. Failed if one could not be, or the one asked for is not to be.
     """
     networks = _due() if network is None else [network]
     if not networks:
@@ -76,7 +83,8 @@ def strategy(network: str | None = None) -> State[Any]:
 
         ended = _all_ended(begin, networks, _due if network is None else list)
     told = ", ".join(f"{number} {name}" for name, number in sorted(Counter(name for _, name in ended).items()))
-    not_performed = [key for key, name in ended if name not in _PERFORMED]
+    settled = _SETTLED if network is None else _PERFORMED
+    not_performed = [key for key, name in ended if name not in settled]
     if not_performed:
         return Failed(message=f"{told}; not performed: {', '.join(not_performed)}")
     return Completed(message=told)

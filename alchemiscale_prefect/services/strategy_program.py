@@ -32,7 +32,7 @@ def main() -> None:
     _be_the_first_to_go()
     threading.Thread(target=_go_with, args=(os.getppid(),), name="go-with-parent", daemon=True).start()
     if int(memory):
-        resource.setrlimit(resource.RLIMIT_DATA, (int(memory), int(memory)))
+        _take_no_more_than(int(memory))
     with Connection(int(channel)) as parent, os.fdopen(int(notes), "wb") as file:
         faulthandler.enable(file)
 
@@ -82,6 +82,13 @@ def _go_with(parent: int) -> None:
     while os.getppid() == parent:
         time.sleep(_LOOK_SECONDS)
     os._exit(1)
+
+
+def _take_no_more_than(memory: int) -> None:
+    """Have what asks for more bytes than this get a MemoryError."""
+    _, most = resource.getrlimit(resource.RLIMIT_DATA)
+    limit = memory if most == resource.RLIM_INFINITY else min(memory, most)
+    resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
 
 
 def _be_the_first_to_go() -> None:

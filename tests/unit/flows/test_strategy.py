@@ -8,6 +8,7 @@ import pytest
 from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
+from alchemiscale_prefect.domain.errors import NotFound
 from alchemiscale_prefect.domain.keys import ScopedKey
 from alchemiscale_prefect.flows import strategy as flows
 
@@ -51,12 +52,14 @@ class Runner:
 def run(monkeypatch: pytest.MonkeyPatch) -> Callable[..., State[Any]]:
     """Runs the flow with what is due each time that it looks, and with what becomes of task runs."""
 
-    def with_(due: Sequence[Sequence[ScopedKey]], ends: Callable[[str, TaskRun], None]) -> State[Any]:
+    def with_(
+        due: Sequence[Sequence[ScopedKey]], ends: Callable[[str, TaskRun], None], network: str | None = None
+    ) -> State[Any]:
         looks = iter(due)
         monkeypatch.setattr(flows, "strategies_due", lambda: next(looks))
         runner = type("Bound", (), {"__class_getitem__": classmethod(lambda cls, _: lambda max_workers: Runner(ends))})
         monkeypatch.setattr(flows, "ThreadPoolTaskRunner", runner)
-        ended: State[Any] = flows.strategy.fn()
+        ended: State[Any] = flows.strategy.fn(network)
         assert next(looks, None) is None
         return ended
 
@@ -78,6 +81,24 @@ def test_the_flow_fails_where_a_strategy_could_not_be_performed_not_where_it_fai
     ended = {str(key): state for key, state in zip(NETWORKS, states, strict=False)}
     state = run([NETWORKS[: len(states)]], lambda name, run: run.wrapped_future.set_result(ended[name]))
     assert (state.type.value, state.message) == (ends, told)
+
+
+def test_a_strategy_that_was_taken_away_since_it_was_due_is_no_failure_of_the_flow(
+    run: Callable[..., State[Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(*_: object) -> None:
+        raise NotFound("it has no Strategy", field="network")
+
+    monkeypatch.setattr(flows, "perform_strategy", gone)
+
+    def ends(name: str, run: TaskRun) -> None:
+        run.wrapped_future.set_result(flows.perform.fn(name, None))
+
+    state = run([NETWORKS[:1]], ends)
+    assert (state.type.value, state.message) == ("COMPLETED", "1 NotToBePerformed")
+    # who asks for this one is told
+    state = run([], ends, str(NETWORKS[0]))
+    assert (state.type.value, state.message) == ("FAILED", f"1 NotToBePerformed; not performed: {NETWORKS[0]}")
 
 
 def test_while_one_strategy_takes_long_others_are_performed_when_they_are_due(
