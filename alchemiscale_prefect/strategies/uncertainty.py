@@ -16,6 +16,9 @@ from alchemiscale_prefect.strategies.edges import Edge, edges_of
 from alchemiscale_prefect.strategies.likelihood import FloatArray, IntArray, components
 from alchemiscale_prefect.strategies.variances import result_variances
 
+_TRIES = 3
+"""Of what gave no free energy so many times none is expected any more: a Protocol that gives none, for example."""
+
 
 class UncertaintyStrategySettings(StrategySettings):
     """Settings of :class:`UncertaintyStrategy`."""
@@ -90,8 +93,8 @@ class UncertaintyStrategy(Strategy):
     zero; ``None`` from `max_runs` results on. What leads from a ChemicalSystem to itself gets `min_runs` and no more.
 
     ChemicalSystems and Transformations without results are taken to be unknown, so that the network is connected first.
-    Results without a free energy count for `min_runs` and `max_runs` alone; a Transformation that has `max_runs` of
-    them and nothing else joins nothing, and the parts that it lies between are each known by themselves.
+    Results without a free energy count for `min_runs` and `max_runs` alone; a Transformation of which three, or
+    `min_runs`, gave none is given up: ``None``, and the parts that it lies between are each known by themselves.
     """
 
     _settings_cls = UncertaintyStrategySettings
@@ -112,7 +115,7 @@ class UncertaintyStrategy(Strategy):
         for edge in edges:
             if edge.is_loop:
                 weights[edge.key] = 1.0 if edge.summary.n < settings.min_runs else None
-            elif settings.max_runs is not None and edge.summary.n >= settings.max_runs:
+            elif edge.key not in planned or (settings.max_runs is not None and edge.summary.n >= settings.max_runs):
                 weights[edge.key] = None
             else:
                 weights[edge.key] = float(planned[edge.key])
@@ -124,8 +127,9 @@ class UncertaintyStrategy(Strategy):
         return StrategyResult(weights, max_tasks=int(done_or_planned))
 
     def _may_tell(self, summary: ResultSummary) -> bool:
-        """Whether it has a free energy, or may still come to one."""
-        return bool(summary.n_estimates) or self.settings.max_runs is None or summary.n < self.settings.max_runs
+        """Whether it has a free energy, or is still to come to one."""
+        tries = max(_TRIES, self.settings.min_runs)
+        return summary.n_estimates > 0 or summary.n < min(tries, self.settings.max_runs or tries)
 
     def _is_short(self, summary: ResultSummary) -> bool:
         """Whether it needs another result in any case: of a single one without an uncertainty nothing is known."""
