@@ -67,17 +67,26 @@ class Truth:
             if len(nodes) > 1
         ]
 
-    def mean_error(self, counts: FloatArray) -> float:
-        """The mean standard error of the nodes in kJ/mol; infinite while the results do not connect a component."""
-        errors = []
+    def errors(self, counts: FloatArray) -> FloatArray:
+        """Standard errors of the nodes in kJ/mol, about the mean of their component.
+
+        Infinite where the results do not connect a component; of nodes that no edge leads from there are none.
+        """
+        errors = [np.zeros(0)]
         for nodes, edges, starts, ends in self.components:
             used = counts[edges] > 0
             if len(components(len(nodes), starts[used], ends[used])) > 1:
-                return math.inf
+                errors.append(np.full(len(nodes), math.inf))
+                continue
             precisions = counts[edges] / self.deviations[edges] ** 2
             covariance = node_covariance(len(nodes), starts, ends, precisions)
             errors.append(np.sqrt(np.maximum(np.diag(covariance), 0.0)))
-        return float(np.concatenate(errors).mean()) if errors else 0.0
+        return np.concatenate(errors)
+
+    def mean_error(self, counts: FloatArray) -> float:
+        """The mean of the standard errors of the nodes in kJ/mol; infinite while the results do not connect them."""
+        errors = self.errors(counts)
+        return float(errors.mean()) if len(errors) else 0.0
 
 
 @dataclass(frozen=True)
