@@ -173,10 +173,9 @@ def _act(
 def _room(found: NetworkTasks, done: int, proposed: Proposed) -> int | None:
     if proposed.max_tasks is None:
         return None
-    # results of Tasks that are invalid by now count, and Tasks that completed since the results were read; what has
-    # failed may be set waiting at any time
-    failed = sum(task.actioned and task.status is TaskStatus.error for of in found.planned.values() for task in of)
-    return max(0, proposed.max_tasks - max(done, found.complete) - failed)
+    # Results of Tasks that are invalid by now count, and Tasks that completed since the results were read. Not what has
+    # failed: one bad Transformation would take the place of all others, for a Strategy that wants few Tasks at a time.
+    return max(0, proposed.max_tasks - max(done, found.complete))
 
 
 def _carry_out(

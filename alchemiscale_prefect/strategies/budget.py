@@ -57,9 +57,9 @@ class BudgetStrategy(Strategy):
     not foreseen, and no Task is stopped for it. Below the limit the weights are the other Strategy's (in its unit), of
     as many Transformations as there are Tasks left, the heaviest; 0 for the others. At the limit ``None`` for all.
 
-    The limit is `StrategyResult.max_tasks`: our service counts Tasks that wait and run too, and those that have failed
-    until they are given up, and never goes above it. The hours that failed Tasks took do not count. The rule is this
-    project's own.
+    The limit is `StrategyResult.max_tasks`: our service counts Tasks that wait and run too and never goes above it.
+    Failed Tasks take nothing from it, nor does what they cost; those that are set waiting again do, on top of what has
+    come in their place. The rule is this project's own.
 
     Parameters
     ----------
