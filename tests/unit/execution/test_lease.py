@@ -6,6 +6,7 @@ import time
 from alchemiscale_prefect.domain.errors import AttemptVoid
 from alchemiscale_prefect.execution.lease import LeaseKeeper
 from alchemiscale_prefect.sdk.errors import AlchemiscaleConnectionError
+from alchemiscale_prefect.settings import ApiSettings, ComputeSettings
 
 
 def test_renews_until_the_block_ends() -> None:
@@ -24,6 +25,14 @@ def test_renews_at_least_three_times_per_lease() -> None:
     with LeaseKeeper(lambda: renewals.append(time.monotonic()), 0.3, 1000.0, lambda _: None):
         time.sleep(0.45)
     assert len(renewals) >= 2
+
+
+def test_a_run_that_nobody_wants_hears_of_it_within_ten_seconds_where_nothing_is_set() -> None:
+    every, lease = (
+        group.model_fields[name].default
+        for group, name in ((ComputeSettings, "heartbeat_seconds"), (ApiSettings, "lease_seconds"))
+    )
+    assert LeaseKeeper(lambda: None, lease, every, lambda _: None)._every_seconds <= 10.0
 
 
 class Lost(threading.Event):
