@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from threading import Lock
@@ -184,8 +185,9 @@ class _Process:
                 return StrategyFailure((name, message), traceback)
 
     def end(self) -> None:
-        """End it at once, if it has not ended."""
-        self._running.kill()
+        """End it at once, if it has not ended, and what it has started."""
+        with suppress(ProcessLookupError):
+            os.killpg(self._running.pid, signal.SIGKILL)
         self._running.wait()
         self._connection.close()
         self._notes.close()

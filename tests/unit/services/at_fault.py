@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -69,6 +71,12 @@ def _never_answer(_: Material) -> Proposed:
 
 def _say_who_and_never_answer(_: Material, file: str) -> Proposed:
     Path(file).write_text(str(os.getpid()))
+    return _never_answer(_)
+
+
+def _start_another_and_never_answer(_: Material, file: str) -> Proposed:
+    other = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+    Path(file).write_text(str(other.pid))
     return _never_answer(_)
 
 

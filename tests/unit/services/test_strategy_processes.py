@@ -93,12 +93,14 @@ def test_a_process_that_is_told_to_stop_says_nothing_of_the_strategy(processes: 
         processes.propose(material("signal SIGTERM"))
 
 
-def test_a_strategy_that_does_not_answer_fails_and_says_where_it_was() -> None:
-    with StrategyProcesses(PROPOSE, 0.5) as processes:
-        name, message, traceback = failure(processes, "never_answer")
+def test_a_strategy_that_does_not_answer_fails_and_says_where_it_was(tmp_path: Path) -> None:
+    with StrategyProcesses(PROPOSE, 2.0) as processes:
+        name, message, traceback = failure(processes, f"start_another_and_never_answer {tmp_path / 'pid'}")
     assert name == "StrategyTimeout"
-    assert message.startswith("the Strategy had not answered after 0.5 s; an operator can give it longer")
+    assert message.startswith("the Strategy had not answered after 2 s; an operator can give it longer")
     assert "in _never_answer" in traceback
+    other = int((tmp_path / "pid").read_text())
+    wait_for(lambda: _has_ended(other), "what it has started to end")
 
 
 def test_a_strategy_gets_no_more_memory_than_it_may_have() -> None:
