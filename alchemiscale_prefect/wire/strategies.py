@@ -48,7 +48,7 @@ class ProposedChange(BaseModel):
     target, held
         How many of its Tasks were to wait or run for the network, and how many did.
     decision, reason
-        Why, for programs and in words.
+        Why, for programs and in words. A newer server may have decisions that are not known here.
     created, actioned, cancelled
         Tasks that were made and actioned, that were there and were actioned, that were taken off the network.
     errored
@@ -62,7 +62,7 @@ class ProposedChange(BaseModel):
     weight: float | None
     target: int
     held: int
-    decision: Decision
+    decision: Annotated[Decision | str, Field(union_mode="left_to_right")]
     reason: str
     created: tuple[ScopedKeyText, ...] = ()
     actioned: tuple[ScopedKeyText, ...] = ()
