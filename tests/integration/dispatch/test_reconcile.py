@@ -93,7 +93,7 @@ def test_where_all_is_well_nothing_is_done(
 def test_what_a_pool_without_a_dispatcher_left_behind_is_mended(
     world: World, launcher: MemoryLauncher, flow_runs: MemoryFlowRuns, net: Net
 ) -> None:
-    silent, ended, unwanted, unlaunched = world.tasks(net, 4)
+    world.tasks(net, 4)
     runs = {}
     for _ in range(3):
         dispatch.dispatch(world.database, launcher, pool("old", buffer=3))
@@ -111,8 +111,8 @@ def test_what_a_pool_without_a_dispatcher_left_behind_is_mended(
         "flow runs of attempts that are over of work pool old": (1, "cancelled"),
         "attempts that no dispatcher launches of work pool older": (1, "given back"),
     }
+    # all but the deleted one
     assert sum(world.queued().values()) == 3
-    assert {silent, ended, unwanted, unlaunched}
 
 
 def test_what_waits_in_a_closed_pool_is_given_back(
@@ -216,7 +216,6 @@ def test_checkpoints_of_tasks_that_never_run_again_are_dropped(world: World, net
 
 def test_bytes_that_no_row_names_are_deleted_and_no_others(world: World, net: Net) -> None:
     superseded, complete, running, interrupted = world.tasks(net, 4)
-    other = world.network("other", systems=("c", "d"))
     runs = {run.task: run for run in world.started(4)}
     runs[complete].complete()
     runs[interrupted].store_dag()
@@ -255,9 +254,8 @@ def test_bytes_that_no_row_names_are_deleted_and_no_others(world: World, net: Ne
     )
     assert orphans() == []
     # what is there is whole
-    again = next(iter(world.started()))
-    assert again.begin().checkpoint is not None or again.task == superseded
-    assert other.transformations
+    again = {run.task: run.begin().checkpoint for run in world.started(2)}
+    assert {task for task, checkpoint in again.items() if checkpoint is not None} == {interrupted}
 
 
 def test_a_store_of_another_database_is_left_alone(world: World, net: Net) -> None:
