@@ -5,6 +5,8 @@ from dataclasses import dataclass, replace
 from typing import Self
 
 ENERGY_UNITS = "kilojoule_per_mole"
+MOST = 1e100
+"""What is not below this, either way, is no energy but a simulation that blew up; and the square of it may be none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +21,7 @@ class ResultSummary:
     n
         How many results that are ok.
     n_estimates
-        How many of them gave a finite estimate.
+        How many of them gave an estimate.
     mean
         Of these estimates; 0 if there are none.
     squares
@@ -41,7 +43,7 @@ class ResultSummary:
 
     @classmethod
     def of(cls, estimate: float | None, uncertainty: float | None = None, gpu_seconds: float | None = None) -> Self:
-        """The summary of one result. What is ``None`` or not finite is not known; so is a negative uncertainty."""
+        """The summary of one result. What is ``None``, none or beyond `MOST` is not known, nor an error below zero."""
         timed = _known(gpu_seconds)
         summary = cls(n=1, n_timed=int(timed is not None), seconds=timed or 0.0)
         if (value := _known(estimate)) is None:
@@ -93,4 +95,4 @@ class ResultSummary:
 
 
 def _known(value: float | None) -> float | None:
-    return value if value is not None and math.isfinite(value) else None
+    return value if value is not None and abs(value) < MOST else None

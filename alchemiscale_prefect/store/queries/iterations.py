@@ -9,7 +9,7 @@ from sqlalchemy import Connection, bindparam, text
 from sqlalchemy.dialects.postgresql import JSONB
 
 from alchemiscale_prefect.domain.proposals import PlannedTask
-from alchemiscale_prefect.domain.result_summaries import ENERGY_UNITS, ResultSummary
+from alchemiscale_prefect.domain.result_summaries import ENERGY_UNITS, MOST, ResultSummary
 from alchemiscale_prefect.domain.strategies import StrategyState, StrategyStatus
 from alchemiscale_prefect.domain.tasks import TaskStatus
 from alchemiscale_prefect.store.queries.scopes import NAME
@@ -47,9 +47,9 @@ _SUMMARIES = text(
     """
     with found as (
         select link.transformation_id,
-               case when r.units = :energy then r.estimate end as estimate,
-               case when r.units = :energy and r.estimate is not null and r.uncertainty >= 0 then r.uncertainty end
-                   as uncertainty,
+               case when r.units = :energy and abs(r.estimate) < :most then r.estimate end as estimate,
+               case when r.units = :energy and abs(r.estimate) < :most and r.uncertainty >= 0 and r.uncertainty < :most
+                   then r.uncertainty end as uncertainty,
                extract(epoch from a.ended_at - a.started_at)::float8 as seconds
         from network_transformation link
         join result r on r.transformation_id = link.transformation_id and r.ok
@@ -221,7 +221,7 @@ def transformations(connection: Connection, network_id: int) -> list[str]:
 
 def summaries(connection: Connection, network_id: int) -> dict[str, ResultSummary]:
     """The summary of each Transformation's ok results, by its key; made of what `finish` has kept of each."""
-    rows = connection.execute(_SUMMARIES, {"network": network_id, "energy": ENERGY_UNITS})
+    rows = connection.execute(_SUMMARIES, {"network": network_id, "energy": ENERGY_UNITS, "most": MOST})
     return {row.key: ResultSummary(**{k: v for k, v in row._asdict().items() if k != "key"}) for row in rows}
 
 

@@ -357,6 +357,9 @@ def test_one_that_is_dormant_wakes_on_new_results_alone(world: World, net: Net) 
 def test_summaries_are_what_the_results_add_up_to(world: World, net: Net) -> None:
     attach(world, net)
     values = [(-1.5, 0.3, ENERGY_UNITS), (2.25, None, ENERGY_UNITS), (None, None, None), (7.0, 0.1, "nanometer")]
+    # what blew up, or never was a number: squares of it are none
+    values += [(1e200, 0.1, ENERGY_UNITS), (1.0, -1e200, ENERGY_UNITS), (1.0, 1e200, ENERGY_UNITS)]
+    values += [(float("nan"), 0.1, ENERGY_UNITS), (2.0, float("inf"), ENERGY_UNITS)]
     world.tasks(net, len(values) + 1)
     runs = world.started(len(values) + 1)
     runs.pop().complete(ok=False)
