@@ -89,6 +89,7 @@ def test_it_goes_on_from_the_results_that_there_are() -> None:
     given = {str(edge.key): repeats(*[5.0, 5.4] * 5, error=0.2) for edge in NET.edges if edge.name != "ab"}
     ran = simulate(NET, uncertainty(), n_iterations=30, noise=3.0, results=given)
     by_name = {edge.name: ran.summaries[str(edge.key)] for edge in NET.edges}
+    assert ran.table()[0][1] < 0.05  # of ab nothing is known, but it joins nothing
     assert by_name["ab"].n > 0
     assert by_name["bc"].n >= 10
     assert by_name["bc"].mean == pytest.approx(5.2, abs=0.3)
