@@ -1,24 +1,21 @@
 """Results of Transformations as a Strategy reads them: a few numbers for each, in place of the results.
 
 A Strategy's ``propose(network, results)`` takes ProtocolResults. Gathering these anew from all results that a network
-has costs more the more there are; so each result is read once, its :class:`ResultSummary` is kept and added to that of
-the others, and the Strategy gets a :class:`SummarizedResult`, which is a ProtocolResult like any other.
+has costs more the more there are; so the run that makes a result reads it, what it says is kept with it and added to
+what the others say, to a :class:`ResultSummary`, and the Strategy gets a :class:`SummarizedResult`, which is a
+ProtocolResult like any other.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, Self
 
 from alchemiscale_prefect.chemistry import results
 from alchemiscale_prefect.chemistry.base import (
     AlchemicalNetwork,
     GufeKey,
-    NonTransformation,
-    ProtocolDAGResult,
     ProtocolResult,
     Quantity,
-    Transformation,
 )
-from alchemiscale_prefect.chemistry.protocol_dags import is_ok, times
 from alchemiscale_prefect.domain.result_summaries import ResultSummary
 
 
@@ -65,36 +62,6 @@ class SummarizedResult(ProtocolResult):
         return _energy(self.summary.standard_error, "uncertainty")
 
 
-def summarize(transformation: Transformation | NonTransformation, pdrs: Iterable[ProtocolDAGResult]) -> ResultSummary:
-    """The summary of some results of a Transformation: of the new ones, to be added to that of the others.
-
-    Each is gathered by itself, so a Protocol that makes more of several results together than their mean is taken at
-    less than it is worth.
-
-    Parameters
-    ----------
-    pdrs
-        Those that are not ok are left out.
-
-    Raises
-    ------
-    Exception
-        Whatever the Protocol raises when it gathers a result.
-    """
-    summary = ResultSummary()
-    for pdr in pdrs:
-        if is_ok(pdr):
-            protocol_result = results.gather(transformation, [pdr])
-            found = None if protocol_result is None else results.estimate(protocol_result)
-            energy = found if found is not None and found.units == results.ENERGY_UNITS else None
-            summary += ResultSummary.of(
-                None if energy is None else energy.value,
-                None if energy is None else energy.uncertainty,
-                gpu_seconds(pdr),
-            )
-    return summary
-
-
 def summary_of(protocol_result: ProtocolResult | None) -> ResultSummary:
     """What a ProtocolResult says in the numbers of a summary; nothing for ``None``.
 
@@ -137,23 +104,6 @@ def protocol_results(
         summary = summaries.get(str(edge.key))
         given[edge.key] = None if summary is None or not summary.n else SummarizedResult.of(summary)
     return given
-
-
-def gpu_seconds(pdr: ProtocolDAGResult) -> float | None:
-    """How long the units of a result took, one after the other: each is taken to occupy one GPU.
-
-    Returns
-    -------
-    float or None
-        ``None`` if a unit does not say when it started and ended.
-    """
-    total = 0.0
-    for unit_result in pdr.protocol_unit_results:
-        start, end = times(unit_result)
-        if start is None or end is None:
-            return None
-        total += (end - start).total_seconds()
-    return total
 
 
 def _energy(value: float | None, name: str) -> Any:

@@ -29,7 +29,8 @@ class ResultSummary:
     n_stated, stated
         How many of these came with an uncertainty, and the sum of the squares of it.
     n_timed, seconds
-        How many results say how long they took, and the sum of it: see `chemistry.summaries.gpu_seconds`.
+        How many results say how long they took, and the sum of it: from the begin to the end of the attempt that gave
+        each, which is taken to occupy one GPU.
     """
 
     n: int = 0
@@ -42,9 +43,9 @@ class ResultSummary:
     seconds: float = 0.0
 
     @classmethod
-    def of(cls, estimate: float | None, uncertainty: float | None = None, gpu_seconds: float | None = None) -> Self:
+    def of(cls, estimate: float | None, uncertainty: float | None = None, seconds: float | None = None) -> Self:
         """The summary of one result. What is ``None``, none or beyond `MOST` is not known, nor an error below zero."""
-        timed = _known(gpu_seconds)
+        timed = _known(seconds)
         summary = cls(n=1, n_timed=int(timed is not None), seconds=timed or 0.0)
         if (value := _known(estimate)) is None:
             return summary

@@ -1,11 +1,8 @@
 """Results as Strategies read them."""
 
-from collections.abc import Callable
-from typing import Any
-
 import pytest
 
-from alchemiscale_prefect.chemistry import keyed_chains, protocol_dags, results, summaries
+from alchemiscale_prefect.chemistry import keyed_chains, summaries
 from alchemiscale_prefect.chemistry.base import ProtocolResult, Quantity, unit
 from alchemiscale_prefect.chemistry.summaries import SummarizedResult
 from alchemiscale_prefect.domain.result_summaries import ResultSummary
@@ -20,25 +17,6 @@ class StatedResult(ProtocolResult):
 
     def get_uncertainty(self) -> Quantity:
         return Quantity(self.data["uncertainty"], self.data["units"])
-
-
-def test_new_results_are_added_to_those_that_were_read(run_dag: Callable[..., list[Any]]) -> None:
-    edge = protocols.transformation()
-    pdrs = []
-    for _ in range(3):
-        dag = protocol_dags.create(edge, name="dag")
-        pdrs.append(protocol_dags.assemble(dag, run_dag(dag)))
-    unfinished = protocol_dags.assemble(protocol_dags.create(edge, name="unfinished"), [])
-
-    before, new = summaries.summarize(edge, pdrs[:2]), summaries.summarize(edge, [unfinished, pdrs[2]])
-    whole = summaries.summarize(edge, pdrs)
-
-    assert (before.n, new.n, whole.n) == (2, 1, 3)
-    assert (before + new).mean == pytest.approx(whole.mean)
-    assert whole.mean == pytest.approx(results.estimate(results.gather(edge, pdrs)).value)
-    assert whole.n_timed == 3
-    assert whole.seconds == pytest.approx(sum(summaries.gpu_seconds(pdr) for pdr in pdrs))
-    assert whole.seconds > 0
 
 
 def test_a_summarized_result_is_a_protocol_result_and_comes_back_from_json() -> None:
