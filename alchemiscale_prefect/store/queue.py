@@ -20,6 +20,7 @@ from alchemiscale_prefect.domain.attempts import AttemptId, Launch
 from alchemiscale_prefect.domain.selection import LEAST_WEIGHT, Contender, draw_networks
 from alchemiscale_prefect.domain.shares import Ledger
 from alchemiscale_prefect.store.queries.scopes import NAME
+from alchemiscale_prefect.store.statements import fetch
 
 CHANNEL = "alchemiscale_queue"
 
@@ -134,7 +135,7 @@ _CONTENDERS = text(
 # skips it leaves unlocked; then the action, whose `queued` is read anew if the claim lost a race.
 _PICK = text(
     """
-    select place.network_id, head.task_id, head.priority, head.draw
+    select head.priority, head.draw, place.network_id, head.task_id
     from unnest(:networks, :counts) as place(network_id, count), lateral (
         select a.task_id, a.priority, a.draw
         from action a join task t on t.id = a.task_id
@@ -234,12 +235,12 @@ def load(connection: Connection, pool: str) -> Load:
 
 def read_in_order(connection: Connection) -> None:
     """Have indexes read until the transaction ends, in their order: what is asked costs the same however much waits."""
-    connection.execute(_IN_ORDER)
+    fetch(connection, _IN_ORDER)
 
 
 def contenders(connection: Connection) -> list[Contender]:
     """The networks that have Tasks to run, and how they share; after `read_in_order`."""
-    return [Contender(*row) for row in connection.execute(_CONTENDERS)]
+    return [Contender(*row) for row in fetch(connection, _CONTENDERS)]
 
 
 def claim(connection: Connection, pool: str, count: int, ledger: Ledger | None = None) -> tuple[Launch, ...]:
@@ -281,10 +282,10 @@ def claim(connection: Connection, pool: str, count: int, ledger: Ledger | None =
 
 def _pick(connection: Connection, wanted: Counter[int]) -> dict[int, deque[int]]:
     """Lock the heads of networks: each network's Tasks, in order."""
-    rows = connection.execute(_PICK, {"networks": list(wanted), "counts": list(wanted.values())}).all()
+    rows = fetch(connection, _PICK, {"networks": list(wanted), "counts": list(wanted.values())})
     heads: dict[int, deque[int]] = defaultdict(deque)
-    for row in sorted(rows, key=lambda row: (row.priority, row.draw)):
-        heads[row.network_id].append(row.task_id)
+    for _priority, _draw, network_id, task_id in sorted(rows):
+        heads[network_id].append(task_id)
     return heads
 
 
@@ -293,8 +294,9 @@ def _take(connection: Connection, pool: str, chosen: Mapping[int, int], ledger: 
     if not chosen:
         return []
     parameters = {"tasks": list(chosen), "networks": list(chosen.values()), "pool": pool}
-    rows = {row.id: row for row in connection.execute(_TAKE, parameters)}
-    if ledger is not None:
-        for row in rows.values():
-            ledger.charge(row.scope)
-    return [Launch(AttemptId(rows[task].task, rows[task].n), tuple(rows[task].tags)) for task in chosen]
+    launches: dict[int, Launch] = {}
+    for task_id, task, n, tags, scope in fetch(connection, _TAKE, parameters):
+        launches[task_id] = Launch(AttemptId(task, n), tuple(tags))
+        if ledger is not None:
+            ledger.charge(scope)
+    return [launches[task_id] for task_id in chosen]

@@ -225,7 +225,7 @@ def test_no_table_that_grows_is_read_through(world: World, analyzed: bool) -> No
         for mode in ("force_custom_plan", "force_generic_plan"):
             with world.database.transaction() as connection:
                 if any(part in statement for part in claim):
-                    connection.execute(queue._IN_ORDER)
+                    queue.read_in_order(connection)
                 connection.exec_driver_sql(f"set local plan_cache_mode = {mode}")
                 plan = "\n".join(connection.exec_driver_sql(f"explain {statement}", parameters).scalars())
             for table in ("action", "task", "attempt"):
