@@ -134,7 +134,7 @@ def test_a_strategy_ends_with_who_asked_it(tmp_path: Path) -> None:
         "from tests.unit.services.test_strategy_processes import *\n"
         f"StrategyProcesses(PROPOSE, 600.0).propose(material('say_who_and_never_answer {tmp_path / 'pid'}'))"
     )
-    with subprocess.Popen([sys.executable, "-c", code]) as asker:
+    with subprocess.Popen([sys.executable, "-c", code], cwd=Path(__file__).parents[3]) as asker:
         wait_for(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text(), "the Strategy to be asked")
         asker.kill()
     process = int((tmp_path / "pid").read_text())
