@@ -81,6 +81,7 @@ def main() -> None:
         "summaries to ProtocolResults",
         "Strategy",
         "without results",
+        "half with 5",
         "with 5 each",
     ):
         table.add_column(column)
@@ -88,20 +89,23 @@ def main() -> None:
         of = network(nodes, edges)
         summaries = results(of)
         given = protocol_results(of, summaries)
+        half = {key: found for number, (key, found) in enumerate(given.items()) if number % 2}
         ends = np.random.default_rng(0).integers(0, nodes, (2, edges))
         matrix = laplacian(nodes, ends[0], ends[1], np.ones(edges)) + np.eye(nodes)
         inverse = seconds(lambda matrix=matrix: np.linalg.inv(matrix), rounds)
         read = seconds(lambda of=of, summaries=summaries: protocol_results(of, summaries), rounds)
         for name, strategy in chosen.items():
-            empty = seconds(lambda of=of, strategy=strategy: strategy.propose(of, {}), rounds)
-            full = seconds(lambda of=of, strategy=strategy, given=given: strategy.propose(of, given), rounds)
-            colour = "green" if max(empty, full) < GOAL else "red"
+            taken = [
+                seconds(lambda of=of, strategy=strategy, given=each: strategy.propose(of, given), rounds)
+                for each in ({}, half, given)
+            ]
+            colour = "green" if max(taken) < GOAL else "red"
             table.add_row(
                 f"{nodes} systems, {edges} edges",
                 f"{inverse:.4f}",
                 f"{read:.3f}",
                 name,
-                *(f"[{colour}]{taken:.3f}[/] ({taken / inverse:.0f}×)" for taken in (empty, full)),
+                *(f"[{colour}]{each:.3f}[/] ({each / inverse:.0f}×)" for each in taken),
             )
     Console(width=max(Console().width, 130)).print(table)
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from alchemiscale_prefect.strategies.likelihood import FloatArray, IntArray, components, node_covariance
+from alchemiscale_prefect.strategies.likelihood import FloatArray, IntArray, components, laplacian, node_covariance
 
 _ROUNDS = 32
 _AT_A_TIME = 16
@@ -110,6 +110,10 @@ class _Component:
     def _invert(self) -> None:
         precisions = np.maximum(self.counts, _UNKNOWN) / self.variances
         self.covariance = node_covariance(self.n_nodes, self.starts, self.ends, precisions)
+        self._find_parts()
+
+    def _find_parts(self) -> None:
+        """Number the parts that results connect."""
         used = self.counts > 0
         self._part = np.empty(self.n_nodes, dtype=np.intp)
         for number, (nodes, _) in enumerate(components(self.n_nodes, self.starts[used], self.ends[used])):
@@ -119,28 +123,38 @@ class _Component:
         """The variance of what matters in it, each node or each pair; infinite where results do not connect."""
         if self.pairs is not None:
             ones, others = self.pairs.T
-            return np.where(self._part[ones] == self._part[others], self._between(ones, others), np.inf)
+            known = self._part[ones] == self._part[others]
+            return np.where(known, _between(self.covariance, ones, others), np.inf)
         return np.diag(self.covariance) if not self._part.any() else np.full(self.n_nodes, np.inf)
 
     def gains(self, wanted: FloatArray) -> FloatArray:
         """By how much one more result of each edge reduces the sum of the variances that are `wanted`."""
-        # by rows, which lie together in memory; the covariance is symmetric
-        moved = self.covariance if self.pairs is None else self._apart()
-        moved = moved[self.ends] - moved[self.starts]
-        np.square(moved, out=moved)
-        return np.asarray(moved @ wanted / (self.variances + self._between(self.starts, self.ends)))
+        if self.pairs is not None and len(self.pairs) > self.n_nodes:
+            # of many pairs their sum, so that neither time nor memory grows with them
+            weights = laplacian(self.n_nodes, *self.pairs.T, wanted)
+            reduced = _between(self.covariance @ weights @ self.covariance, self.starts, self.ends)
+        else:
+            # by rows, which lie together in memory; the covariance is symmetric
+            moved = self.covariance if self.pairs is None else self._apart()
+            moved = moved[self.ends] - moved[self.starts]
+            reduced = np.square(moved, out=moved) @ wanted
+        return np.asarray(reduced / (self.variances + _between(self.covariance, self.starts, self.ends)))
 
     def add(self, edges: IntArray) -> None:
         """One more result of each of some edges, by their place in the component."""
-        new = bool((self.counts[edges] == 0).any())
+        joining = bool(self._part.any() and (self.counts[edges] == 0).any())
         self.counts[edges] += 1
-        if new or len(edges) * 4 > self.n_nodes:
+        if len(edges) * 4 > self.n_nodes:
             self._invert()
             return
-        # Woodbury: few columns change the inverse by little
+        # Woodbury: few columns change the inverse by little; what an edge was taken to have before is next to nothing
         rows = self.covariance[self.ends[edges]] - self.covariance[self.starts[edges]]
         middle = rows[:, self.ends[edges]] - rows[:, self.starts[edges]] + np.diag(self.variances[edges])
         self.covariance -= rows.T @ np.linalg.solve(middle, rows)
+        if joining:
+            self._find_parts()
+            if not self._part.any():  # what was open was known very badly, at the cost of digits
+                self._invert()
 
     def _apart(self) -> FloatArray:
         """Covariances of each node with each pair's difference."""
@@ -148,10 +162,11 @@ class _Component:
         assert pairs is not None
         return np.asarray(self.covariance[:, pairs[:, 0]] - self.covariance[:, pairs[:, 1]])
 
-    def _between(self, ones: IntArray, others: IntArray) -> FloatArray:
-        """Variances of differences of nodes."""
-        diagonal = np.diag(self.covariance)
-        return np.asarray(diagonal[ones] + diagonal[others] - 2 * self.covariance[ones, others])
+
+def _between(covariance: FloatArray, ones: IntArray, others: IntArray) -> FloatArray:
+    """Variances of differences of nodes."""
+    diagonal = np.diag(covariance)
+    return np.asarray(diagonal[ones] + diagonal[others] - 2 * covariance[ones, others])
 
 
 class Allocation:

@@ -51,7 +51,7 @@ def total(given: Measurements, more: np.ndarray) -> float:
     return float((covariance[ones, ones] + covariance[others, others] - 2 * covariance[ones, others]).sum())
 
 
-@pytest.mark.parametrize("pairs", [None, np.array([[0, 4], [3, 2]])])
+@pytest.mark.parametrize("pairs", [None, np.array([[0, 4], [3, 2]]), np.array([[0, 4], [3, 2], [4, 0]] * 2)])
 @pytest.mark.parametrize("seed", range(3))
 def test_each_result_is_planned_where_trying_all_shows_the_largest_gain(seed: int, pairs: np.ndarray | None) -> None:
     given = measurements(np.random.default_rng(seed), pairs=pairs)
