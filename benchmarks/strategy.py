@@ -107,7 +107,7 @@ def main() -> None:
                 name,
                 *(f"[{colour}]{each:.3f}[/] ({each / inverse:.0f}×)" for each in taken),
             )
-    Console(width=max(Console().width, 130)).print(table)
+    Console(width=max(Console().width, 160)).print(table)
 
 
 if __name__ == "__main__":

@@ -131,7 +131,8 @@ class _Component:
         """By how much one more result of each edge reduces the sum of the variances that are `wanted`."""
         if self.pairs is not None and len(self.pairs) > self.n_nodes:
             # of many pairs their sum, so that neither time nor memory grows with them
-            weights = laplacian(self.n_nodes, *self.pairs.T, wanted)
+            ones, others = self.pairs.T
+            weights = laplacian(self.n_nodes, ones, others, wanted)
             reduced = _between(self.covariance @ weights @ self.covariance, self.starts, self.ends)
         else:
             # by rows, which lie together in memory; the covariance is symmetric
