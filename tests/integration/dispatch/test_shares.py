@@ -134,6 +134,23 @@ def test_what_is_locked_or_runs_out_goes_to_others(world: World) -> None:
     assert str(locked.key.scope) == "few-d-p"
 
 
+def test_what_one_cannot_use_goes_to_who_is_behind_by_then(world: World) -> None:
+    shares = Shares({Scope("few", "c"): 1.0, Scope("few", "d"): 1.0, MANY: 1.0})
+    network(world, Scope("many", "c", "p"), "under way", 0.5, 40)
+    dispatch.claim(world.database, pool("before", buffer=4, max_in_flight=4, shares=shares))
+    network(world, Scope("few", "c", "p"), "behind", 0.5, 40)
+    network(world, Scope("few", "d", "p"), "short", 0.5, 1)
+    dispatch.claim(world.database, pool(buffer=12, max_in_flight=12, shares=shares))
+    rows = world.rows(
+        "select s.org || '-' || s.campaign as place, count(*) as n from attempt a join task t on t.id = a.task_id "
+        "join scope s on s.id = t.scope_id group by 1"
+    )
+    claimed = {row.place: row.n for row in rows}
+    # four places of the short one are left over: with what they were given just before, the others are even
+    assert claimed["few-d"] == 1
+    assert sorted((claimed["few-c"], claimed["many-c"])) == [7, 8]
+
+
 def test_a_scope_of_an_organisation_may_have_a_share_of_its_own(world: World) -> None:
     for scope in (Scope("few", "c", "p"), Scope("few", "d", "p"), Scope("many", "c", "p")):
         network(world, scope, str(scope), 0.5, 40)
