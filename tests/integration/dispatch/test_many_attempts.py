@@ -242,7 +242,7 @@ def test_every_task_ends_once_however_badly_things_go(
     users = Users(world, [world.network("one", 0.5), world.network("two", 1.0)], 7)
     users.submit(SUBMITTED)
     with running(place):
-        while (made := attempts_made(world)) < ATTEMPTS and not place.stop.exists():
+        while attempts_made(world) < ATTEMPTS and not place.stop.exists():
             users.act()
             waiting = world.rows("select count(*) from task where status = 'waiting'")[0][0]
             if waiting < 1.5 * SUBMITTED:
