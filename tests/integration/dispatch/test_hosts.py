@@ -104,6 +104,17 @@ def test_losses_count_if_they_may_be_the_hosts_fault(world: World) -> None:
 
 
 @pytest.mark.usefixtures("tasks")
+def test_what_failed_before_the_window_does_not_count(world: World) -> None:
+    short = replace(ANYWHERE, window=timedelta(seconds=1000))
+    make_bad(world, "bad", failures=2)
+    age(world, 1001)
+    begun(world, "good").complete()
+    for _ in range(3):
+        fail(begun(world, "bad", short))
+    refused(world, "bad", short)
+
+
+@pytest.mark.usefixtures("tasks")
 def test_what_is_heard_of_again_does_not_count(world: World) -> None:
     make_bad(world, "bad", failures=2)
     silent = begun(world, "bad")
