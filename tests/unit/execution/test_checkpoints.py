@@ -147,6 +147,20 @@ def test_what_follows_from_damaged_files_runs_again(relay: Relay, damage: str) -
     assert len(pdr.protocol_unit_results) == 6
 
 
+def test_what_was_made_of_a_former_result_is_not_taken_up(relay: Relay) -> None:
+    """A unit has two results: what came after it is of the first, whose files are gone."""
+    relay.run("one", lost_after=4)
+    relay.lose("one")
+    key = list(relay.api.units)[2]
+    unit, result = relay.api.units[key]
+    relay.api.units[key] = unit.model_copy(update={"files": None}), result
+    relay.run("two", lost_after=1)
+    relay.lose("two")
+    assert relay.run("three") == "complete"
+    # the third for want of its files, so the fourth anew, which, as the fifth, was also running when a host was lost
+    assert relay.runs() == [1, 1, 2, 3, 2, 1]
+
+
 def test_an_api_that_keeps_no_files_costs_no_result(relay: Relay, caplog: pytest.LogCaptureFixture) -> None:
     relay.api.errors["store_files"] = AlchemiscaleClientError("no such path", status_code=404, code=NotFound.code)
     assert relay.run("one") == "complete"
