@@ -264,6 +264,7 @@ def show_rates(console: Console, subject: Subject, rounds: int, seconds: float) 
                 pair = (rate(claim, seconds), rate(fetch, seconds))
                 if number >= 0:
                     found[batch].append(pair)
+    assert subject.claim(1) == 1, "no Tasks are left"
     shown = Table(
         title=f"{CLAIMERS} claimers beside {CLAIMERS} workers of procrastinate, {subject.tasks:,} waiting (goal: ≥ 1)"
     )
