@@ -1,7 +1,7 @@
 """Several dispatchers and executors at once, without Prefect's weight: every Task ends once, however badly things go.
 
 ``ALCHEMISCALE_TEST_ATTEMPTS`` (`make chaos`: 5,000) is how many attempts there are to be at least; with it, dispatchers
-and executors are processes.
+and executors are processes, and each flow run is executed in a process of its own, of which many are killed.
 """
 
 import contextlib
@@ -9,53 +9,32 @@ import multiprocessing
 import os
 import random
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from alchemiscale_prefect.domain.attempts import RunState
-from alchemiscale_prefect.domain.errors import AttemptVoid, LeaseHeld
 from alchemiscale_prefect.domain.keys import ScopedKey
 from alchemiscale_prefect.services import dispatch, losses
-from alchemiscale_prefect.store.database import Database
+from tests.integration.dispatch.rough_executor import (
+    MAX_LOSSES,
+    TOO_LONG,
+    Place,
+    execute_in_processes,
+    execute_in_threads,
+)
 from tests.integration.dispatch.rough_orchestrator import RoughOrchestrator, install
 from tests.integration.dispatch.test_claim_concurrently import Crew
-from tests.integration.dispatch.world import FlowRun, Net, World, pool
+from tests.integration.dispatch.world import Net, World, pool
 from tests.waiting import wait_for
 
 LONG = os.environ.get("ALCHEMISCALE_TEST_ATTEMPTS")
 ATTEMPTS = int(LONG or 100)
-DISPATCHERS, EXECUTORS, THREADS = (2, 3, 6) if LONG else (2, 2, 4)
+DISPATCHERS, EXECUTORS, AT_ONCE = (2, 3, 6) if LONG else (2, 2, 4)
 SUBMITTED = 40 if LONG else 20
-LEASE = timedelta(seconds=1.0)
-# of the lease: then its keeper ends the process, see `execution.lease`
-SAFE = 0.85
-LIMITS = pool(buffer=40, max_in_flight=80, start_timeout=timedelta(seconds=1.0), max_losses=10**6)
-
-
-@dataclass
-class Place:
-    """Where everything is: what a thread or a process of the test needs to know."""
-
-    database_url: str
-    folder: Path
-
-    @property
-    def stop(self) -> Path:
-        """There when it is over."""
-        return self.folder / "stop"
-
-    @property
-    def quiet(self) -> Path:
-        """There when nothing goes wrong any more."""
-        return self.folder / "quiet"
-
-    def world(self) -> World:
-        return World(Database(self.database_url, pool_size=THREADS), self.folder / "objects")
 
 
 def hurry(patch: Callable[[Any, str, object], None] = setattr) -> None:
@@ -67,123 +46,22 @@ def hurry(patch: Callable[[Any, str, object], None] = setattr) -> None:
 def dispatches(place: Place, seed: int) -> None:
     """A dispatcher, whose orchestrator often fails it."""
     hurry()
-    world = place.world()
+    world = place.world(connections=2)
     orchestrator = RoughOrchestrator(world.database, random.Random(seed))
-    while not place.stop.exists():
+    while not place.over():
         orchestrator.rough = not place.quiet.exists()
+        # a busy machine may take long to start a process; at the end each is given the time
+        start_timeout = timedelta(seconds=1.0 if orchestrator.rough else 30.0)
+        limits = pool(buffer=40, max_in_flight=80, start_timeout=start_timeout, max_losses=MAX_LOSSES)
         with contextlib.suppress(ConnectionError):
-            dispatch.dispatch(world.database, orchestrator, LIMITS)
+            dispatch.dispatch(world.database, orchestrator, limits)
         time.sleep(0.1)
     world.database.close()
 
 
 def executes(place: Place, seed: int) -> None:
-    """A process, or the like, that executes several flow runs at once."""
-    world = place.world()
-    crew = Crew()
-    for n in range(THREADS):
-        crew.start(_execute_all, place, world, random.Random(seed * 1000 + n))
-    crew.join()
-    world.database.close()
-
-
-def _execute_all(place: Place, world: World, chance: random.Random) -> None:
-    orchestrator = RoughOrchestrator(world.database, chance, rough=False)
-    while not place.stop.exists():
-        taken = orchestrator.take()
-        if taken is None:
-            time.sleep(0.05)
-            continue
-        flow_run, attempt = taken
-        run = Executor(world, orchestrator, chance, world.run(attempt, flow_run, f"{chance.random()}"))
-        try:
-            run.execute(rough=not place.quiet.exists())
-        except AttemptVoid:
-            run.stop()
-            orchestrator.become(flow_run, RunState.ended)
-
-
-@dataclass
-class Executor:
-    """One process of a flow run, which computes as long as it may take its lease for its own."""
-
-    world: World
-    orchestrator: RoughOrchestrator
-    chance: random.Random
-    run: FlowRun
-    renewed: float = 0.0
-
-    def execute(self, *, rough: bool) -> None:
-        """Begin, compute and finish; or vanish, freeze, give up, fail, or come late."""
-        self.run.lease = LEASE if rough else 30 * LEASE
-        fates = ("complete", "vanish", "start late", "crash", "release", "freeze", "finish late", "fail")
-        fate = self.chance.choices(fates, (45, 8, 4, 5, 8, 6, 8, 10))[0] if rough else "complete"
-        if fate == "crash":
-            return self.orchestrator.become(self.run.flow_run, RunState.ended)
-        if fate == "start late":
-            time.sleep(1.5 * self.chance.random())
-        self._begin()
-        self.orchestrator.become(self.run.flow_run, RunState.running)
-        for step in range(self.chance.randint(1, 4)):
-            if step == 1 and fate == "vanish":
-                return None
-            if step == 1 and fate == "freeze":
-                time.sleep(LEASE.total_seconds() * (0.7 + self.chance.random()))
-            if not self._compute():
-                return None
-        if fate == "release":
-            self.run.release(max_losses=LIMITS.max_losses)
-        elif fate != "vanish":
-            if fate == "finish late":
-                time.sleep(LEASE.total_seconds() * (0.7 + self.chance.random()))
-            ok = fate != "fail"
-            answer = self.run.complete(ok)
-            assert self.run.finish(ok) == answer
-            self._trace("finished")
-        self.orchestrator.become(self.run.flow_run, RunState.ended)
-        return None
-
-    def _begin(self) -> None:
-        while True:
-            self.renewed = time.time()
-            try:
-                self.run.begin()
-            except LeaseHeld:
-                time.sleep(0.1)
-                continue
-            self._trace("begun")
-            return
-
-    def _compute(self) -> bool:
-        """A step of the work; whether there may be another."""
-        time.sleep(0.05 * self.chance.random())
-        self.renewed = time.time()
-        self.run.heartbeat()
-        if self.orchestrator.is_cancelling(self.run.flow_run):
-            self.run.release(max_losses=LIMITS.max_losses)
-            self.orchestrator.become(self.run.flow_run, RunState.ended)
-            return False
-        now = time.time()
-        # it computes at this very moment, unless its keeper has ended it
-        if now >= self.renewed + SAFE * LEASE.total_seconds():
-            return False
-        self._trace("computes", now)
-        return True
-
-    def stop(self) -> None:
-        """It was told that its attempt is void; it says that it has stopped."""
-        with contextlib.suppress(AttemptVoid):
-            self.run.release(max_losses=LIMITS.max_losses)
-
-    def _trace(self, event: str, at: float | None = None) -> None:
-        self.world.execute(
-            "insert into trace (task, n, owner, event, at) values (:task, :n, :owner, :event, :at)",
-            task=self.run.task.gufe_key,
-            n=self.run.attempt.n,
-            owner=self.run.run.owner,
-            event=event,
-            at=time.time() if at is None else at,
-        )
+    """An executor of several flow runs at once."""
+    (execute_in_processes if LONG else execute_in_threads)(place, seed, AT_ONCE)
 
 
 class Users:
@@ -238,20 +116,12 @@ def test_every_task_ends_once_however_badly_things_go(
     hurry(monkeypatch.setattr)
     install(world.database)
     world.execute("create table trace (id bigserial, task text, n int, owner text, event text, at double precision)")
-    place = Place(database_url, tmp_path)
+    place = Place(database_url, tmp_path, os.getpid())
     users = Users(world, [world.network("one", 0.5), world.network("two", 1.0)], 7)
     users.submit(SUBMITTED)
     with running(place):
-        while attempts_made(world) < ATTEMPTS and not place.stop.exists():
-            users.act()
-            waiting = world.rows("select count(*) from task where status = 'waiting'")[0][0]
-            if waiting < 1.5 * SUBMITTED:
-                users.submit(SUBMITTED)
-            if not world.rows("select 1 from action where queued limit 1"):
-                # what waits may all extend what failed
-                users.want_everything()
-            check_meanwhile(world)
-            time.sleep(0.1)
+        for count in range(100, ATTEMPTS + 100, 100):
+            wait_for(partial(go_on, world, users, place, min(count, ATTEMPTS)), f"{count} attempts", 240.0, every=0.1)
         place.quiet.touch()
         world.check()
 
@@ -266,6 +136,19 @@ def test_every_task_ends_once_however_badly_things_go(
     judge(world)
 
 
+def go_on(world: World, users: Users, place: Place, count: int) -> bool:
+    """Let users do more, as long as there are fewer attempts."""
+    users.act()
+    waiting = world.rows("select count(*) from task where status = 'waiting'")[0][0]
+    if waiting < 1.5 * SUBMITTED:
+        users.submit(SUBMITTED)
+    if not world.rows("select 1 from action where queued limit 1"):
+        # what waits may all extend what failed
+        users.want_everything()
+    check_meanwhile(world)
+    return attempts_made(world) >= count or place.stop.exists()
+
+
 def guarded(work: Callable[[Place, int], None], place: Place, seed: int) -> None:
     """Work; one that fails ends all."""
     try:
@@ -276,7 +159,7 @@ def guarded(work: Callable[[Place, int], None], place: Place, seed: int) -> None
 
 
 @contextlib.contextmanager
-def running(place: Place) -> Any:
+def running(place: Place) -> Iterator[None]:
     """Dispatchers and executors: threads, or processes where there are many attempts."""
     work = [(dispatches, seed) for seed in range(DISPATCHERS)] + [(executes, 10 + seed) for seed in range(EXECUTORS)]
     crew = Crew()
@@ -292,7 +175,8 @@ def running(place: Place) -> Any:
     finally:
         place.stop.touch()
         for process in processes:
-            process.join(60)
+            process.join(2 * TOO_LONG)
+            process.kill()
         crew.join()
     assert [process.exitcode for process in processes] == [0] * len(processes)
 
