@@ -77,15 +77,17 @@ def _give_to_server(folder: Path) -> None:
             parent.chmod(parent.stat().st_mode | 0o001)
 
 
-def kill(data: Path) -> None:
-    """End the server of a data folder with SIGKILL, unless it has ended."""
-    pid, *_ = (data / "postmaster.pid").read_text().split()
-    with contextlib.suppress(psutil.NoSuchProcess):
+def kill(data: Path) -> bool:
+    """End the server of a data folder with SIGKILL; False if it is down already."""
+    with contextlib.suppress(FileNotFoundError, psutil.NoSuchProcess):
+        pid, *_ = (data / "postmaster.pid").read_text().split()
         process = psutil.Process(int(pid))
-        if "postgres" in process.name():
+        if "postgres" in process.name() and process.status() != psutil.STATUS_ZOMBIE:
             process.kill()
             while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
                 time.sleep(0.01)
+            return True
+    return False
 
 
 def start_again(folder: Path) -> None:

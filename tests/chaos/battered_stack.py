@@ -128,15 +128,14 @@ class BatteredStack:
         if running:
             _kill(running[which % len(running)])
 
-    def _kill_postgres(self) -> Callable[[], object]:
-        debian_postgres.kill(self.stack.layout.postgres)
-        return self.stack.start_postgres
+    def _kill_postgres(self) -> Callable[[], object] | None:
+        killed = debian_postgres.kill(self.stack.layout.postgres)
+        return self.stack.start_postgres if killed else None
 
     def _kill_prefect_postgres(self) -> Callable[[], object] | None:
         folder = self._prefect_postgres
-        if folder is None:
+        if folder is None or not debian_postgres.kill(folder / "data"):
             return None
-        debian_postgres.kill(folder / "data")
         return lambda: debian_postgres.start_again(folder)
 
 
