@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from concurrent import futures
 from typing import Any
 
+import structlog
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
@@ -15,11 +16,14 @@ from prefect.task_runners import ThreadPoolTaskRunner
 
 from alchemiscale_prefect import settings as environment
 from alchemiscale_prefect.bootstrap import perform_strategy, strategies_due, strategy_processes
-from alchemiscale_prefect.domain.errors import Conflict, NotFound
+from alchemiscale_prefect.domain.errors import Conflict, NotFound, Unavailable
 from alchemiscale_prefect.domain.keys import ScopedKey
+from alchemiscale_prefect.orchestration.reach import reached
 from alchemiscale_prefect.orchestration.reporting import report_proposal
 from alchemiscale_prefect.services.strategy_processes import StrategyProcesses
 from alchemiscale_prefect.settings import StrategySettings
+
+log = structlog.get_logger(__name__)
 
 _STRATEGY_FAILED = "StrategyFailed"
 _NOT_TO_BE = "NotToBePerformed"
@@ -51,7 +55,12 @@ def perform(network: str, processes: StrategyProcesses) -> State[Any]:
         return Failed(name=_NOT_TO_BE, message=str(error))
     if proposal is None:
         return Completed(message="another iteration was faster")
-    report_proposal(proposal)
+    try:
+        with reached():
+            report_proposal(proposal)
+    except Unavailable as error:
+        # it is performed all the same, and its proposal kept with the network
+        log.warning("proposal_not_shown", network=network, why=str(error))
     if proposal.exception is not None:
         return Failed(name=_STRATEGY_FAILED, message=proposal.summary)
     return Completed(message=proposal.summary)

@@ -2,15 +2,19 @@
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from datetime import UTC, datetime
 from typing import Any
 
+import httpx
 import pytest
 from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
 from alchemiscale_prefect.domain.errors import NotFound
 from alchemiscale_prefect.domain.keys import ScopedKey
+from alchemiscale_prefect.domain.strategies import StrategyState
 from alchemiscale_prefect.flows import strategy as flows
+from alchemiscale_prefect.wire.strategies import StrategyProposal
 
 NETWORKS = [ScopedKey.from_str(f"AlchemicalNetwork-{digit * 32}-org-campaign-project") for digit in "0123"]
 
@@ -99,6 +103,19 @@ def test_a_strategy_that_was_taken_away_since_it_was_due_is_no_failure_of_the_fl
     # who asks for this one is told
     state = run([], ends, str(NETWORKS[0]))
     assert (state.type.value, state.message) == ("FAILED", f"1 NotToBePerformed; not performed: {NETWORKS[0]}")
+
+
+def test_a_strategy_whose_table_cannot_be_shown_is_performed_all_the_same(
+    run: Callable[..., State[Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(_: object) -> None:
+        raise httpx.ConnectError("Prefect is away")
+
+    performed = StrategyProposal.of(NETWORKS[0], StrategyState(last_iteration=datetime.now(UTC)), [])
+    monkeypatch.setattr(flows, "perform_strategy", lambda *_: performed)
+    monkeypatch.setattr(flows, "report_proposal", away)
+    state = run([NETWORKS[:1]], lambda name, run: run.wrapped_future.set_result(flows.perform.fn(name, None)))
+    assert (state.type.value, state.message) == ("COMPLETED", "1 Completed")
 
 
 def test_while_one_strategy_takes_long_others_are_performed_when_they_are_due(
