@@ -85,6 +85,12 @@ class StrategyResult(GufeTokenizable):  # type: ignore[misc]
         return {str(key): weight for key, weight in self.weights.items()}
 
 
+def check_runs(min_runs: int, max_runs: int | None) -> None:
+    """Raise ValueError, for a validator of settings, if fewer results finish a Transformation than it is to get."""
+    if max_runs is not None and min_runs > max_runs:
+        raise ValueError(f"`min_runs` must not be above `max_runs`, {min_runs} > {max_runs}")
+
+
 class Strategy(GufeTokenizable):  # type: ignore[misc]
     """Proposes which Transformations of a network are to have more results.
 

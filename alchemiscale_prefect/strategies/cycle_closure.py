@@ -11,7 +11,7 @@ from alchemiscale_prefect.chemistry.base import AlchemicalNetwork, NonTransforma
 from alchemiscale_prefect.domain.cycles import Closure, cycle_closures
 from alchemiscale_prefect.domain.cycles import Edge as Difference
 from alchemiscale_prefect.domain.result_summaries import ResultSummary
-from alchemiscale_prefect.strategies.base import Results, Strategy, StrategyResult, StrategySettings
+from alchemiscale_prefect.strategies.base import Results, Strategy, StrategyResult, StrategySettings, check_runs
 from alchemiscale_prefect.strategies.edges import Edge, edges_of
 
 
@@ -29,8 +29,7 @@ class CycleClosureStrategySettings(StrategySettings):
 
     @model_validator(mode="after")
     def _can_be_had(self) -> Self:
-        if self.min_runs > self.max_runs:
-            raise ValueError(f"`min_runs` must not be above `max_runs`, {self.min_runs} > {self.max_runs}")
+        check_runs(self.min_runs, self.max_runs)
         return self
 
 

@@ -11,7 +11,7 @@ from alchemiscale_prefect.chemistry.results import ENERGY_UNITS
 from alchemiscale_prefect.domain.errors import InvalidInput
 from alchemiscale_prefect.domain.result_summaries import ResultSummary
 from alchemiscale_prefect.strategies.allocation import Allocation, Measurements
-from alchemiscale_prefect.strategies.base import Results, Strategy, StrategyResult, StrategySettings
+from alchemiscale_prefect.strategies.base import Results, Strategy, StrategyResult, StrategySettings, check_runs
 from alchemiscale_prefect.strategies.edges import Edge, edges_of
 from alchemiscale_prefect.strategies.likelihood import FloatArray, IntArray, components
 from alchemiscale_prefect.strategies.variances import result_variances
@@ -64,8 +64,7 @@ class UncertaintyStrategySettings(StrategySettings):
 
     @model_validator(mode="after")
     def _can_be_had(self) -> Self:
-        if self.max_runs is not None and self.min_runs > self.max_runs:
-            raise ValueError(f"`min_runs` must not be above `max_runs`, {self.min_runs} > {self.max_runs}")
+        check_runs(self.min_runs, self.max_runs)
         if same := [one for one, other in self.pairs or () if one == other]:
             raise ValueError(f"`pairs` must be of two ChemicalSystems each, not of {', '.join(same)} and itself")
         return self

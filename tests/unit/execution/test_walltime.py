@@ -6,6 +6,8 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
+from operator import sub
 from pathlib import Path
 from typing import Any
 
@@ -129,7 +131,7 @@ def test_where_no_end_is_known_everything_fits() -> None:
 @pytest.mark.parametrize(("margin", "last"), [(60.0, 15.0), (5.0, 5.0), (0.0, 0.0)])
 def test_what_computes_is_given_up_shortly_before_the_end(margin: float, last: float) -> None:
     for left, over in ((last + 0.1, False), (last, True), (-1.0, True)):
-        assert Walltime(end=100.0, margin=margin, clock=lambda left=left: 100.0 - left).is_over() is over  # type: ignore[misc]
+        assert Walltime(end=100.0, margin=margin, clock=partial(sub, 100.0, left)).is_over() is over
 
 
 # --- what becomes of the attempt -------------------------------------------------------------------------------------

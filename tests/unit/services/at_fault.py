@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from alchemiscale_prefect.domain.iterations import Material, Proposed
@@ -15,12 +16,6 @@ class Unspeakable(Exception):
 
     def __str__(self) -> str:
         raise ZeroDivisionError
-
-
-def propose(material: Material) -> Proposed:
-    """The first word of the Strategy's text is what it does, the others are for it."""
-    word, *rest = material.strategy.text.decode().split()
-    return globals()[f"_{word}"](material, *rest)  # type: ignore[no-any-return]
 
 
 def _propose(material: Material) -> Proposed:
@@ -84,3 +79,25 @@ def _take_all_memory(_: Material) -> Proposed:
     taken = []
     while True:
         taken.append(bytearray(2**26))
+
+
+_ACTS: dict[str, Callable[..., Proposed]] = {
+    "propose": _propose,
+    "raise": _raise,
+    "say_much": _say_much,
+    "raise_what_cannot_be_told": _raise_what_cannot_be_told,
+    "leave": _leave,
+    "exit": _exit,
+    "signal": _signal,
+    "die_once": _die_once,
+    "never_answer": _never_answer,
+    "say_who_and_never_answer": _say_who_and_never_answer,
+    "start_another_and_never_answer": _start_another_and_never_answer,
+    "take_all_memory": _take_all_memory,
+}
+
+
+def propose(material: Material) -> Proposed:
+    """The first word of the Strategy's text is what it does, the others are for it."""
+    word, *rest = material.strategy.text.decode().split()
+    return _ACTS[word](material, *rest)
