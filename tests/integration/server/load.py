@@ -1,7 +1,6 @@
 """Users who work without pause, note down what the API told them, and can say what must be in the database."""
 
 import random
-import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,17 +16,16 @@ from alchemiscale_prefect.store.database import Database
 from tests.api_server import KEY, SCOPE
 from tests.chains import keys_of, network_chain
 
-TRIES = threading.local()
 
-
+@dataclass(frozen=True, slots=True)
 class CountedRetries(RetryPolicy):
-    """Tells a thread how often its last call was tried again: a lost answer may have been the one that counted."""
+    """Counts how often a client tries again, in whichever thread: a lost answer may have been the one that counted."""
 
-    __slots__ = ()
+    waits: list[float] = field(default_factory=list)
 
     def wait_seconds(self, retry: int, retry_after: float | None = None) -> float:
-        TRIES.again = getattr(TRIES, "again", 0) + 1
-        return RetryPolicy.wait_seconds(self, retry, retry_after)
+        self.waits.append(RetryPolicy.wait_seconds(self, retry, retry_after))
+        return self.waits[-1]
 
 
 @dataclass
@@ -50,10 +48,16 @@ class User:
     network: ScopedKey
     transformations: Sequence[ScopedKey]
     chance: random.Random
+    retries: CountedRetries
     tasks: dict[ScopedKey, Noted] = field(default_factory=dict)
     calls: int = 0
-    retried: int = 0
+    again: int = 0
+    """How often the last call was tried again."""
     faults: list[str] = field(default_factory=list)
+
+    @property
+    def retried(self) -> int:
+        return len(self.retries.waits)
 
     def work(self, until: Callable[[], bool]) -> None:
         """One call after the other. An exception ends it, and is a fault."""
@@ -120,17 +124,17 @@ class User:
     # --- what they note ----------------------------------------------------------------------------------------------
 
     def _call(self, method: Callable[..., Any], *arguments: Any) -> Any:
-        TRIES.again = 0
+        before = self.retried
         answer = method(*arguments)
         self.calls += 1
-        self.retried += TRIES.again
+        self.again = self.retried - before
         return answer
 
     def _told(self, answer: list[ScopedKey | None], expected: Sequence[ScopedKey | None]) -> None:
         """An answer for each; where the first answer was lost, the second one may say that it was so already."""
-        again = [None] * len(expected) if TRIES.again else expected
+        again = [None] * len(expected) if self.again else expected
         if any(given not in pair for given, *pair in zip(answer, expected, again, strict=True)):
-            self.faults.append(f"told {answer} instead of {expected}, after {TRIES.again} retries")
+            self.faults.append(f"told {answer} instead of {expected}, after {self.again} retries")
 
     def _note(self, made: list[ScopedKey], asked: Sequence[ScopedKey], parents: Sequence[ScopedKey | None]) -> None:
         if len(made) != len(asked) or set(made) & set(self.tasks):
@@ -150,7 +154,9 @@ class User:
         return children + self._descendants(children) if children else []
 
 
-def make_users(api_url: str, database: Database, submit: Callable[..., ScopedKey], count: int) -> list[User]:
+def make_users(
+    api_url: str, database: Database, submit: Callable[..., ScopedKey], count: int, retries: RetryPolicy
+) -> list[User]:
     """Each an identity of its own, all at work on one network."""
     chain = network_chain()
     network = submit(chain)
@@ -165,8 +171,9 @@ def make_users(api_url: str, database: Database, submit: Callable[..., ScopedKey
     made = []
     for n, name in enumerate(names):
         client = AlchemiscaleClient(api_url, name, KEY, use_local_cache=False)
-        client._transport.retry = CountedRetries(max_retries=100, base_seconds=1.2, max_seconds=1.0)
-        made.append(User(client, network, transformations, random.Random(n)))
+        counted = CountedRetries(retries.max_retries, retries.base_seconds, retries.max_seconds)
+        client._transport.retry = counted
+        made.append(User(client, network, transformations, random.Random(n), counted))
     return made
 
 

@@ -17,6 +17,7 @@ import httpx
 import pytest
 
 from alchemiscale_prefect import ScopedKey
+from alchemiscale_prefect.sdk.retries import RetryPolicy
 from alchemiscale_prefect.store.database import Database
 from tests.integration.server.load import User, make_users, noted, stored
 from tests.ports import free_port
@@ -75,7 +76,9 @@ def api(database_url: str, tmp_path: Path) -> Iterator[ApiProcess]:
 
 @pytest.fixture
 def users(api: ApiProcess, database: Database, submit: Callable[..., ScopedKey]) -> Iterator[list[User]]:
-    made = make_users(api.url, database, submit, CLIENTS)
+    made = make_users(
+        api.url, database, submit, CLIENTS, RetryPolicy(max_retries=100, base_seconds=1.2, max_seconds=1.0)
+    )
     yield made
     for user in made:
         user.client.close()
