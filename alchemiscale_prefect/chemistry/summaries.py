@@ -16,7 +16,21 @@ from alchemiscale_prefect.chemistry.base import (
     ProtocolResult,
     Quantity,
 )
-from alchemiscale_prefect.domain.result_summaries import ResultSummary
+from alchemiscale_prefect.domain.result_summaries import NO_OTHERS, OtherAttempts, ResultSummary
+
+
+class NetworkResults(dict[GufeKey, ProtocolResult | None]):
+    """What a Strategy's ``propose`` takes, and beside it what the network's other attempts took.
+
+    Parameters
+    ----------
+    results
+        By the gufe key of the Transformation; ``None`` for one without results.
+    """
+
+    def __init__(self, results: Mapping[GufeKey, ProtocolResult | None], others: OtherAttempts = NO_OTHERS) -> None:
+        super().__init__(results)
+        self.others = others
 
 
 class SummarizedResult(ProtocolResult):
@@ -84,26 +98,33 @@ def summary_of(protocol_result: ProtocolResult | None) -> ResultSummary:
     )
 
 
+def other_attempts(results: Mapping[GufeKey, ProtocolResult | None]) -> OtherAttempts:
+    """What goes with results of a network; nothing where they are a plain mapping."""
+    return results.others if isinstance(results, NetworkResults) else NO_OTHERS
+
+
 def protocol_results(
-    network: AlchemicalNetwork, summaries: Mapping[str, ResultSummary]
-) -> dict[GufeKey, ProtocolResult | None]:
+    network: AlchemicalNetwork, summaries: Mapping[str, ResultSummary], others: OtherAttempts = NO_OTHERS
+) -> NetworkResults:
     """What a Strategy's ``propose`` takes.
 
     Parameters
     ----------
     summaries
         By the gufe key of the Transformation; of one that is not in it there are no results.
+    others
+        What attempts took that gave none of these.
 
     Returns
     -------
-    dict
+    NetworkResults
         Every Transformation of the network, ordered by key; ``None`` for one without results.
     """
-    given = {}
+    given: dict[GufeKey, ProtocolResult | None] = {}
     for edge in sorted(network.edges, key=lambda edge: str(edge.key)):
         summary = summaries.get(str(edge.key))
         given[edge.key] = None if summary is None or not summary.n else SummarizedResult.of(summary)
-    return given
+    return NetworkResults(given, others)
 
 
 def _energy(value: float | None, name: str) -> Any:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Self
 
-from alchemiscale_prefect.domain.result_summaries import ResultSummary
+from alchemiscale_prefect.domain.result_summaries import NO_OTHERS, OtherAttempts, ResultSummary
 from alchemiscale_prefect.domain.scaling import Weight
 from alchemiscale_prefect.domain.texts import shortened
 
@@ -42,12 +42,15 @@ class Material:
     results
         Reads the ok results themselves, each with the key of its Transformation: for Strategies that summaries are not
         enough for.
+    others
+        What attempts took that gave none of these.
     """
 
     network: Document
     strategy: Document
     summaries: Mapping[str, ResultSummary]
     results: Callable[[], Iterable[tuple[str, Document]]]
+    others: OtherAttempts = NO_OTHERS
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +62,14 @@ class Proposed:
     weights
         By the key of the Transformation as it is stored.
     max_tasks
-        How many Tasks the network may have in all, those that are done among them; ``None`` for any number.
+        How many Tasks the network may have in all, those that are done, wait or run together; ``None`` for any number.
+    budget
+        The same, with those that failed.
     """
 
     weights: Mapping[str, Weight]
     max_tasks: int | None = None
+    budget: int | None = None
 
 
 Propose = Callable[[Material], Proposed]

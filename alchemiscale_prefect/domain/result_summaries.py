@@ -95,5 +95,24 @@ class ResultSummary:
         return self.seconds / self.n_timed if self.n_timed else None
 
 
+@dataclass(frozen=True, slots=True)
+class OtherAttempts:
+    """What a network's Tasks took beside the results that are summarised.
+
+    Attributes
+    ----------
+    seconds
+        Of all attempts together that ended without a result that is ok: they failed, were lost, cancelled or refused.
+    longest_running
+        How many seconds the longest of those has run that run; 0 if none does.
+    """
+
+    seconds: float = 0.0
+    longest_running: float = 0.0
+
+
+NO_OTHERS = OtherAttempts()
+
+
 def _known(value: float | None) -> float | None:
     return value if value is not None and abs(value) < MOST else None

@@ -129,6 +129,7 @@ def _material(connection: Connection, database: Database, store: ObjectStore, be
         Document(strategy.text, strategy.gufe_version),
         iterations.summaries(connection, begun.network_id),
         results,
+        iterations.other_attempts(connection, begun.network_id),
     )
 
 
@@ -171,11 +172,17 @@ def _act(
 
 
 def _room(found: NetworkTasks, done: int, proposed: Proposed) -> int | None:
-    if proposed.max_tasks is None:
-        return None
-    # Results of Tasks that are invalid by now count, and Tasks that completed since the results were read. Not what has
-    # failed: one bad Transformation would take the place of all others, for a Strategy that wants few Tasks at a time.
-    return max(0, proposed.max_tasks - max(done, found.complete))
+    """How many Tasks may wait or run for the network; ``None`` for any number."""
+    # Results of Tasks that are invalid by now count, and Tasks that completed since the results were read.
+    done = max(done, found.complete)
+    # What has failed may be set waiting again, so that it keeps its place in a budget. Not in what a Strategy wants for
+    # now: one bad Transformation would take the place of all others, where that is a few Tasks at a time.
+    failed = sum(
+        task.actioned and task.status is TaskStatus.error for listed in found.planned.values() for task in listed
+    )
+    rooms = [] if proposed.max_tasks is None else [proposed.max_tasks - done]
+    rooms += [] if proposed.budget is None else [proposed.budget - done - failed]
+    return max(0, min(rooms)) if rooms else None
 
 
 def _carry_out(

@@ -170,7 +170,7 @@ class _Process:
         """What the Strategy answers; `_Died` or `StrategyFailed`, after which the process is to be ended."""
         until = time.monotonic() + self._seconds + _GRACE_SECONDS
         results: Iterator[tuple[str, Document]] = iter(())
-        self._send((material.network, material.strategy, material.summaries))
+        self._send((material.network, material.strategy, material.summaries, material.others))
         while True:
             said, *about = self._receive(until)
             if said == "results":
@@ -178,8 +178,8 @@ class _Process:
             elif said == "next":
                 self._send(next(results, None))
             elif said == "proposed":
-                weights, max_tasks = about
-                return Proposed(weights, max_tasks)
+                weights, max_tasks, budget = about
+                return Proposed(weights, max_tasks, budget)
             else:
                 (name, message), traceback = about
                 return StrategyFailure((name, message), traceback)

@@ -64,9 +64,10 @@ def _answer(propose: Propose, asked: tuple[Any, ...], parent: Connection, tell: 
             yield result
 
     try:
-        network, strategy, summaries = asked
-        proposed = propose(Material(network, strategy, summaries, results))
-        return "proposed", {str(key): weight for key, weight in proposed.weights.items()}, proposed.max_tasks
+        network, strategy, summaries, others = asked
+        proposed = propose(Material(network, strategy, summaries, results, others))
+        weights = {str(key): weight for key, weight in proposed.weights.items()}
+        return "proposed", weights, proposed.max_tasks, proposed.budget
     except BaseException as error:  # noqa: BLE001  a Strategy may also leave, or be interrupted: it is told
         failure = StrategyFailure.of(error)
         return "failed", failure.exception, failure.traceback

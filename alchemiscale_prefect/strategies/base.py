@@ -6,7 +6,7 @@ stratocaster, and a user's own, can be wrapped and stacked as they are.
 """
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, ClassVar, Self
@@ -23,6 +23,9 @@ from alchemiscale_prefect.domain.scaling import StrategyWeighting, Weight, norma
 
 Results = Mapping[GufeKey, ProtocolResult | None]
 
+LIMITS = ("max_tasks", "budget")
+"""What a proposal may say beside its weights: how many Tasks a network may have."""
+
 
 class StrategySettings(SettingsBaseModel):
     """Base of every Strategy's settings."""
@@ -38,6 +41,9 @@ class StrategyResult(GufeTokenizable):  # type: ignore[misc]
         urgent they are in a unit that is the Strategy's own.
     max_tasks
         How many Tasks the network may have in all, those that are done, wait or run together; ``None`` for any number.
+        Those that failed leave their places to others.
+    budget
+        The same, but those that failed keep their places: they may be set waiting again.
 
     Raises
     ------
@@ -45,17 +51,20 @@ class StrategyResult(GufeTokenizable):  # type: ignore[misc]
         A weight is negative, infinite or not a number.
     """
 
-    def __init__(self, weights: Mapping[GufeKey, Weight], max_tasks: int | None = None) -> None:
+    def __init__(
+        self, weights: Mapping[GufeKey, Weight], max_tasks: int | None = None, budget: int | None = None
+    ) -> None:
         self._weights = {str(key): None if weight is None else float(weight) for key, weight in weights.items()}
         normalized(self._weights)
         self._max_tasks = max_tasks
+        self._budget = budget
 
     @classmethod
     def _defaults(cls) -> dict[str, Any]:
-        return {"max_tasks": None}
+        return {"max_tasks": None, "budget": None}
 
     def _to_dict(self) -> dict[str, Any]:
-        return {"weights": self._weights, "max_tasks": self._max_tasks}
+        return {"weights": self._weights, "max_tasks": self._max_tasks, "budget": self._budget}
 
     @classmethod
     def _from_dict(cls, dct: dict[str, Any]) -> Self:
@@ -68,8 +77,13 @@ class StrategyResult(GufeTokenizable):  # type: ignore[misc]
 
     @property
     def max_tasks(self) -> int | None:
-        """How many Tasks the network may have in all."""
+        """How many Tasks the network may have in all, but for those that failed."""
         return self._max_tasks
+
+    @property
+    def budget(self) -> int | None:
+        """How many Tasks the network may have in all, those that failed among them."""
+        return self._budget
 
     def resolve(self) -> dict[GufeKey, Weight]:
         """The weights divided by their sum, as stratocaster has it; zeros stay zeros if there is nothing else."""
@@ -78,8 +92,7 @@ class StrategyResult(GufeTokenizable):  # type: ignore[misc]
     def __or__(self, other: "StrategyResult") -> "StrategyResult":
         if both := sorted(self._weights.keys() & other.weights.keys()):
             raise InvalidInput(f"both have a weight for {', '.join(both)}", field="weights")
-        limits = [limit for limit in (self.max_tasks, getattr(other, "max_tasks", None)) if limit is not None]
-        return StrategyResult({**self.weights, **other.weights}, min(limits, default=None))
+        return StrategyResult({**self.weights, **other.weights}, **least_limits([self, other]))
 
     def _ordered(self) -> dict[str, Weight]:
         return {str(key): weight for key, weight in self.weights.items()}
@@ -180,6 +193,13 @@ def proposed_weights(proposal: Any) -> dict[str, Weight]:
             field="weights",
         )
     return {str(key): None if weight is None else float(weight) for key, weight in weights.items()}
+
+
+def least_limits(proposals: Iterable[Any]) -> dict[str, int | None]:
+    """The smaller of what anybody's proposals allow a network of Tasks, as StrategyResult takes it."""
+    given = list(proposals)
+    limits = {name: [getattr(one, name, None) for one in given] for name in LIMITS}
+    return {name: min((one for one in found if one is not None), default=None) for name, found in limits.items()}
 
 
 def check_strategy(strategy: Any, field: str) -> None:

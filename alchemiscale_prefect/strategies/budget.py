@@ -7,7 +7,8 @@ from typing import Any, Self
 from pydantic import Field, model_validator
 
 from alchemiscale_prefect.chemistry.base import AlchemicalNetwork, GufeTokenizable
-from alchemiscale_prefect.domain.result_summaries import ResultSummary
+from alchemiscale_prefect.chemistry.summaries import other_attempts
+from alchemiscale_prefect.domain.result_summaries import OtherAttempts, ResultSummary
 from alchemiscale_prefect.domain.scaling import Weight
 from alchemiscale_prefect.strategies.base import (
     Results,
@@ -15,6 +16,7 @@ from alchemiscale_prefect.strategies.base import (
     StrategyResult,
     StrategySettings,
     check_strategy,
+    least_limits,
     proposed_weights,
 )
 from alchemiscale_prefect.strategies.edges import edges_of
@@ -49,17 +51,20 @@ class BudgetStrategy(Strategy):
 
     ::
 
-        limit = min(max_tasks, n + floor((max_gpu_hours - n h) / H))
+        limit = min(max_tasks, n + floor((max_gpu_hours - n h - x) / H))
 
-    with n the results that the network has, h the mean GPU-hours of those that say how long they took, and H that of
-    the Transformation whose results took the longest; both are `gpu_hours_per_task` before any says so. So hours are
-    kept for each Task that waits or runs as if it were one of the slowest known; what takes longer still than that is
-    not foreseen, and no Task is stopped for it. Below the limit the weights are the other Strategy's (in its unit), of
-    as many Transformations as there are Tasks left, the heaviest; 0 for the others. At the limit ``None`` for all.
+    with n the results that the network has, h the mean GPU-hours of those that say how long they took, x the GPU-hours
+    of all attempts that ended without one (failed, lost, cancelled), and H those of the Transformation whose results
+    took the longest, or of the attempt that has run for longer; h and H are `gpu_hours_per_task` before any result says
+    so. So hours are kept for each Task that waits, runs or may run again as if it were one of the slowest known; what
+    takes longer still than that is not foreseen, and no Task is stopped for it. Below the limit the weights are the
+    other Strategy's (in its unit), of as many Transformations as there are Tasks left, the heaviest; 0 for the others.
+    At the limit ``None`` for all.
 
-    The limit is `StrategyResult.max_tasks`: our service counts Tasks that wait and run too and never goes above it.
-    Failed Tasks take nothing from it, nor does what they cost; those that are set waiting again do, on top of what has
-    come in their place. The rule is this project's own.
+    The limit is `StrategyResult.budget`: our service counts Tasks that wait, run or failed too and never goes above it.
+    A failed Task keeps its place, as it may be set waiting again, until it is set invalid or deleted. What others make
+    of the network's Tasks beyond it, they make. x is known where the results come with it, as our service gives them
+    (`chemistry.summaries.NetworkResults`), and 0 elsewhere. The rule is this project's own.
 
     Parameters
     ----------
@@ -89,15 +94,15 @@ class BudgetStrategy(Strategy):
     def _propose(self, alchemical_network: AlchemicalNetwork, protocol_results: Results) -> StrategyResult:
         summaries = [edge.summary for edge in edges_of(alchemical_network, protocol_results)]
         done = sum(summary.n for summary in summaries)
-        limit = self._limit(summaries, done)
+        limit = self._limit(summaries, done, other_attempts(protocol_results))
         proposed = self._strategy.propose(alchemical_network, protocol_results)
         weights = proposed_weights(proposed)
         if done >= limit:
             return StrategyResult(dict.fromkeys(weights))
-        inner = getattr(proposed, "max_tasks", None)
-        return StrategyResult(_heaviest(weights, limit - done), limit if inner is None else min(limit, inner))
+        mine = StrategyResult({}, budget=limit)
+        return StrategyResult(_heaviest(weights, limit - done), **least_limits([proposed, mine]))
 
-    def _limit(self, summaries: Sequence[ResultSummary], done: int) -> int:
+    def _limit(self, summaries: Sequence[ResultSummary], done: int, others: OtherAttempts) -> int:
         settings: BudgetStrategySettings = self.settings
         limits = [] if settings.max_tasks is None else [settings.max_tasks]
         if settings.max_gpu_hours is not None:
@@ -105,9 +110,10 @@ class BudgetStrategy(Strategy):
             hours = sum(summary.seconds for summary in summaries) / 3600
             mean = hours / timed if timed else settings.gpu_hours_per_task
             slowest = max(summary.seconds_per_result or 0.0 for summary in summaries) / 3600 if timed else mean
-            left = settings.max_gpu_hours - done * mean
             # what takes no time at all is counted as what nobody has run yet
-            limits.append(done + max(0, math.floor(left / (slowest or settings.gpu_hours_per_task) + _ROUNDING)))
+            slowest = max(slowest or settings.gpu_hours_per_task, others.longest_running / 3600)
+            left = settings.max_gpu_hours - done * mean - others.seconds / 3600
+            limits.append(done + max(0, math.floor(left / slowest + _ROUNDING)))
         return min(limits)
 
 

@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from alchemiscale_prefect.chemistry import keyed_chains, results, summaries
-from alchemiscale_prefect.chemistry.base import AlchemicalNetwork, GufeKey, ProtocolDAGResult, ProtocolResult
+from alchemiscale_prefect.chemistry.base import AlchemicalNetwork, ProtocolDAGResult
 from alchemiscale_prefect.chemistry.networks import transformations_by_key
+from alchemiscale_prefect.chemistry.summaries import NetworkResults
 from alchemiscale_prefect.domain.errors import InvalidInput
 from alchemiscale_prefect.domain.iterations import Document, Material, Proposed
-from alchemiscale_prefect.strategies.base import Strategy, proposed_weights
+from alchemiscale_prefect.strategies.base import LIMITS, Strategy, proposed_weights
 
 # gufe shares equal objects through a registry that is not made for threads
 _DECODING = threading.Lock()
@@ -48,12 +49,12 @@ def propose(material: Material) -> Proposed:
     stored_as = {str(obj.key): key for key, obj in objects.items() if str(obj.key) in edges}
     if reads_summaries(strategy):
         found = {str(objects[key].key): summary for key, summary in material.summaries.items()}
-        given = summaries.protocol_results(network, found)
+        given = summaries.protocol_results(network, found, material.others)
     else:
         given = _gathered(network, material, stored_as)
     proposal = strategy.propose(network, given)
     weights = proposed_weights(proposal)
-    return Proposed({stored_as.get(key, key): weight for key, weight in weights.items()}, _max_tasks(proposal))
+    return Proposed({stored_as.get(key, key): weight for key, weight in weights.items()}, **_limits(proposal))
 
 
 def reads_summaries(strategy: Any) -> bool:
@@ -66,15 +67,14 @@ def reads_summaries(strategy: Any) -> bool:
     return bool(said) and all(reads_summaries(one) for one in wrapped)
 
 
-def _gathered(
-    network: AlchemicalNetwork, material: Material, stored_as: Mapping[str, str]
-) -> dict[GufeKey, ProtocolResult | None]:
+def _gathered(network: AlchemicalNetwork, material: Material, stored_as: Mapping[str, str]) -> NetworkResults:
     read: dict[str, list[ProtocolDAGResult]] = defaultdict(list)
     for transformation, document in material.results():
         read[transformation].append(_decoded(document))
-    return {
-        edge.key: results.gather(edge, read[stored_as[key]]) for key, edge in transformations_by_key(network).items()
-    }
+    edges = transformations_by_key(network).items()
+    return NetworkResults(
+        {edge.key: results.gather(edge, read[stored_as[key]]) for key, edge in edges}, material.others
+    )
 
 
 def _decoded(document: Document) -> Any:
@@ -82,10 +82,9 @@ def _decoded(document: Document) -> Any:
         return keyed_chains.decompress(document.text, gufe_version=document.gufe_version)
 
 
-def _max_tasks(proposal: Any) -> int | None:
-    limit = getattr(proposal, "max_tasks", None)
-    if limit is None:
-        return None
-    if isinstance(limit, bool) or not isinstance(limit, int):
-        raise InvalidInput(f"`max_tasks` of a Strategy's proposal must be an integer, not {limit!r}", field="max_tasks")
-    return limit
+def _limits(proposal: Any) -> dict[str, int | None]:
+    limits = {name: getattr(proposal, name, None) for name in LIMITS}
+    for name, limit in limits.items():
+        if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int)):
+            raise InvalidInput(f"`{name}` of a Strategy's proposal must be an integer, not {limit!r}", field=name)
+    return limits

@@ -21,7 +21,7 @@ from alchemiscale_prefect.chemistry.summaries import protocol_results
 from alchemiscale_prefect.domain.errors import InvalidInput
 from alchemiscale_prefect.domain.proposals import Proposal, ProposalSettings, propose_changes
 from alchemiscale_prefect.domain.result_summaries import ResultSummary
-from alchemiscale_prefect.strategies.base import proposed_weights
+from alchemiscale_prefect.strategies.base import least_limits, proposed_weights
 from alchemiscale_prefect.strategies.edges import Edge, edges_of
 from alchemiscale_prefect.strategies.likelihood import FloatArray, IntArray, components, node_covariance
 from alchemiscale_prefect.strategies.variances import result_variances
@@ -278,12 +278,11 @@ def _noise(key: str, noise: float | Mapping[str, float]) -> float:
 
 
 def _within(settings: ProposalSettings, proposed: Any, summaries: Mapping[str, ResultSummary]) -> ProposalSettings:
-    """With what the Strategy's own budget leaves of Tasks."""
-    most = getattr(proposed, "max_tasks", None)
-    if most is None:
-        return settings
-    left = max(0, most - sum(summary.n for summary in summaries.values()))
-    return replace(settings, max_tasks=left if settings.max_tasks is None else min(left, settings.max_tasks))
+    """With what the Strategy's own limits leave of Tasks; none ever fails here."""
+    done = sum(summary.n for summary in summaries.values())
+    left = [max(0, most - done) for most in least_limits([proposed]).values() if most is not None]
+    given = [] if settings.max_tasks is None else [settings.max_tasks]
+    return replace(settings, max_tasks=min((*left, *given), default=None))
 
 
 def _in_turn(proposal: Proposal) -> list[str]:

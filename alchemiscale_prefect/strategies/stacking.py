@@ -16,6 +16,7 @@ from alchemiscale_prefect.strategies.base import (
     StrategyResult,
     StrategySettings,
     check_strategy,
+    least_limits,
     proposed_weights,
 )
 from alchemiscale_prefect.strategies.edges import edges_of
@@ -60,7 +61,7 @@ class StackedStrategySettings(StrategySettings):
 class _Voter:
     vote: float
     weights: dict[str, Weight]
-    max_tasks: int | None
+    proposed: Any
 
     @property
     def is_finished(self) -> bool:
@@ -82,7 +83,8 @@ class StackedStrategy(Strategy):
     in the sum, and not at all in the product. Where every product is 0 although somebody wants something, the sum is
     taken: nothing would ever go on otherwise. A Strategy whose vote is 0 now does not vote, unless that is so of all:
     then confidences are left aside. One without a weight for a Transformation does not vote on it. Of the numbers of
-    Tasks that those who are not finished allow the network in all (`StrategyResult.max_tasks`) the smallest counts.
+    Tasks that those who are not finished allow the network in all (`StrategyResult.max_tasks`, and `budget`) the
+    smallest counts.
 
     Sum and product are the linear and the logarithmic pool of opinions (Genest and Zidek 1986,
     doi 10.1214/ss/1177013825); stacks are of alchemiscale's roadmap, confidences this project's own.
@@ -130,17 +132,16 @@ class StackedStrategy(Strategy):
         for vote, strategy in zip(votes, self._strategies, strict=True):
             if vote > 0:
                 proposed = strategy.propose(alchemical_network, protocol_results)
-                weights = normalized(proposed_weights(proposed))
-                voters.append(_Voter(vote, weights, getattr(proposed, "max_tasks", None)))
+                voters.append(_Voter(vote, normalized(proposed_weights(proposed)), proposed))
         if self.settings.combine == "schedule":
             going_on = [voter for voter in voters if not voter.is_finished]
             voters = [max(going_on or voters, key=lambda voter: voter.vote)]
         keys = sorted({key for voter in voters for key in voter.weights})
-        limits = [v.max_tasks for v in voters if v.max_tasks is not None and not v.is_finished]
+        limits = least_limits(voter.proposed for voter in voters if not voter.is_finished)
         weights = {key: _combined(key, voters, self.settings.combine) for key in keys}
         if not any(weights.values()) and any(any(voter.weights.values()) for voter in voters):
             weights = {key: _combined(key, voters, "sum") for key in keys}
-        return StrategyResult(weights, min(limits, default=None))
+        return StrategyResult(weights, **limits)
 
     def _votes(self, results_per_transformation: float) -> list[float]:
         settings: StackedStrategySettings = self.settings

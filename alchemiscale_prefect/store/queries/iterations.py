@@ -9,7 +9,7 @@ from sqlalchemy import Connection, bindparam, text
 from sqlalchemy.dialects.postgresql import JSONB
 
 from alchemiscale_prefect.domain.proposals import PlannedTask
-from alchemiscale_prefect.domain.result_summaries import ENERGY_UNITS, MOST, ResultSummary
+from alchemiscale_prefect.domain.result_summaries import ENERGY_UNITS, MOST, OtherAttempts, ResultSummary
 from alchemiscale_prefect.domain.strategies import StrategyState, StrategyStatus
 from alchemiscale_prefect.domain.tasks import TaskStatus
 from alchemiscale_prefect.store.queries.scopes import NAME
@@ -60,6 +60,20 @@ _SUMMARIES = text(
            coalesce(sum(uncertainty ^ 2), 0) as stated, count(seconds) as n_timed, coalesce(sum(seconds), 0) as seconds
     from found join gufe_object o on o.id = found.transformation_id
     group by o.key
+    """
+)
+
+# Tasks of one attempt, which gave a result, are most, and left out first. What was copied is others' compute.
+_OTHER_ATTEMPTS = text(
+    """
+    select coalesce(sum(extract(epoch from a.ended_at - a.started_at)) filter (where a.ended_at > a.started_at), 0)
+               ::float8 as seconds,
+           coalesce(extract(epoch from now() - min(a.started_at) filter (where a.state = 'running')), 0)
+               ::float8 as longest_running
+    from network_transformation link
+    join task t on t.transformation_id = link.transformation_id and (t.status <> 'complete' or t.attempts > 1)
+    join attempt a on a.task_id = t.id and a.state <> 'complete'
+    where link.network_id = :network and t.copied_from_id is null
     """
 )
 
@@ -223,6 +237,12 @@ def summaries(connection: Connection, network_id: int) -> dict[str, ResultSummar
     """The summary of each Transformation's ok results, by its key; made of what `finish` has kept of each."""
     rows = connection.execute(_SUMMARIES, {"network": network_id, "energy": ENERGY_UNITS, "most": MOST})
     return {row.key: ResultSummary(**{k: v for k, v in row._asdict().items() if k != "key"}) for row in rows}
+
+
+def other_attempts(connection: Connection, network_id: int) -> OtherAttempts:
+    """What attempts of a network's Tasks took that gave no result that is ok, or none yet."""
+    row = connection.execute(_OTHER_ATTEMPTS, {"network": network_id}).one()
+    return OtherAttempts(row.seconds, row.longest_running)
 
 
 def result_locations(connection: Connection, network_id: int) -> list[tuple[str, str, str | None]]:

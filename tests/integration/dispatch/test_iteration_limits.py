@@ -95,6 +95,7 @@ def content(world: World) -> dict[str, Any]:
     weighting=st.sampled_from(StrategyWeighting),
     most=st.integers(1, 4),
     max_tasks=st.none() | st.integers(0, 8),
+    budget=st.none() | st.integers(0, 8),
 )
 # what is cancelled makes room in the budget, which others may have in the same iteration
 @example(
@@ -105,6 +106,18 @@ def content(world: World) -> dict[str, Any]:
     weighting=StrategyWeighting.relative,
     most=3,
     max_tasks=3,
+    budget=None,
+)
+# what failed keeps its place in the budget, but where it is not the network's
+@example(
+    kinds=([("error", True)], [("error", False), ("complete", True)], []),
+    weights=(1.0, None, 1.0),
+    mode=PARTIAL,
+    scaling=StrategyTaskScaling.linear,
+    weighting=StrategyWeighting.relative,
+    most=3,
+    max_tasks=None,
+    budget=3,
 )
 def test_the_limits_hold_and_a_second_iteration_does_nothing(
     world: World,
@@ -115,9 +128,10 @@ def test_the_limits_hold_and_a_second_iteration_does_nothing(
     weighting: StrategyWeighting,
     most: int,
     max_tasks: int | None,
+    budget: int | None,
 ) -> None:
     net = make(world, kinds)
-    proposed = Proposed(dict(zip((tf.gufe_key for tf in net.transformations), weights, strict=True)), max_tasks)
+    proposed = Proposed(dict(zip((tf.gufe_key for tf in net.transformations), weights, strict=True)), max_tasks, budget)
     state = StrategyState(mode=mode, task_scaling=scaling, weighting=weighting, max_tasks_per_transformation=most)
     strategies.set_strategy(world.database, world.user, net.key, CHAIN, state)
 
@@ -150,6 +164,9 @@ def test_the_limits_hold_and_a_second_iteration_does_nothing(
         }
     if max_tasks is not None and has.total() > had.total():
         assert has.total() + sum(status == "complete" for _, status, _ in after.values()) <= max_tasks
+    if budget is not None and has.total() > had.total():
+        assert has.total() + sum(kind == "complete" or (kind == "error" and actioned)
+                                 for _, kind, actioned in after.values()) <= budget  # fmt: skip
     # what is finished, failed or invalid stays as it was, and so does the weight that somebody gave
     assert all(after[task] == kind for task, kind in before.items() if kind[1] not in OPEN)
     now = actions.of_network(world.database, world.user, net.key)

@@ -12,7 +12,6 @@ from alchemiscale_prefect.domain.errors import AttemptVoid, Conflict, NotFound, 
 from alchemiscale_prefect.domain.iterations import Material, Proposed, StrategyFailed, StrategyFailure
 from alchemiscale_prefect.domain.keys import ScopedKey
 from alchemiscale_prefect.domain.proposals import Decision
-from alchemiscale_prefect.domain.result_summaries import ENERGY_UNITS, ResultSummary
 from alchemiscale_prefect.domain.strategies import StrategyMode, StrategyState, StrategyStatus, StrategyTaskScaling
 from alchemiscale_prefect.services import actions, iterations, networks, strategies, submission
 from alchemiscale_prefect.store.queries import iterations as queries
@@ -41,7 +40,11 @@ def attach(world: World, net: Net, mode: StrategyMode = StrategyMode.partial, mo
 
 
 def proposing(
-    net: Net, *weights: float | None, max_tasks: int | None = None, meanwhile: Callable[[], object] = lambda: None
+    net: Net,
+    *weights: float | None,
+    max_tasks: int | None = None,
+    budget: int | None = None,
+    meanwhile: Callable[[], object] = lambda: None,
 ) -> Callable[[Material], Proposed]:
     """A Strategy with these weights, one for each Transformation; and what somebody does while it thinks."""
 
@@ -50,7 +53,7 @@ def proposing(
         assert material.strategy.text
         meanwhile()
         keys = [tf.gufe_key for tf in net.transformations]
-        return Proposed(dict(zip(keys, weights, strict=True)), max_tasks)
+        return Proposed(dict(zip(keys, weights, strict=True)), max_tasks, budget)
 
     return propose
 
@@ -160,7 +163,7 @@ def test_a_transformation_with_failed_tasks_is_skipped_and_reported_until_it_is_
 
 def test_a_budget_counts_what_is_done_waits_and_runs(world: World, net: Net) -> None:
     attach(world, net, most=3)
-    propose = proposing(net, 1.0, 0.9, 0.8, max_tasks=4)
+    propose = proposing(net, 1.0, 0.9, 0.8, max_tasks=99, budget=4)
     assert [len(change.created) for change in changes(world, net, propose)] == [2, 1, 1]
     for run in world.started(2):
         run.complete()
@@ -168,7 +171,27 @@ def test_a_budget_counts_what_is_done_waits_and_runs(world: World, net: Net) -> 
     assert tasks_by_status(world) == {"complete": 2, "waiting": 2}
 
 
-def test_what_failed_leaves_its_place_in_a_budget_to_others_until_it_runs_again(world: World, net: Net) -> None:
+def test_what_failed_keeps_its_place_in_a_budget_until_nobody_can_have_it_run_again(world: World, net: Net) -> None:
+    attach(world, net, most=1)
+    propose = proposing(net, 1.0, 0.5, None, budget=2)
+    changes(world, net, propose)
+    one, two = world.started(2)
+    one.complete(ok=False)
+    two.complete()
+    assert [change.decision for change in changes(world, net, propose)[:2]] == [Decision.errored, Decision.over_budget]
+    # somebody has it run again: no more than the budget wait, run or are done
+    world.set_status([one.task], "waiting")
+    assert [change.decision for change in changes(world, net, propose)[:2]] == [Decision.enough, Decision.over_budget]
+    assert tasks_by_status(world) == {"complete": 1, "waiting": 1}
+    # one that failed and never can run here again takes no place
+    (again,) = world.started()
+    again.complete(ok=False)
+    world.set_status([one.task], "invalid")
+    assert [len(change.created) for change in changes(world, net, propose)] == [1, 0, 0]
+    assert tasks_by_status(world) == {"complete": 1, "invalid": 1, "waiting": 1}
+
+
+def test_what_failed_leaves_its_place_to_others_where_a_strategy_wants_few_at_a_time(world: World, net: Net) -> None:
     attach(world, net, most=1)
     propose = proposing(net, 1.0, 0.5, None, max_tasks=1)
     changes(world, net, propose)
@@ -179,7 +202,7 @@ def test_what_failed_leaves_its_place_in_a_budget_to_others_until_it_runs_again(
         (Decision.errored, 0),
         (Decision.more, 1),
     ]
-    # somebody has it run again: what waits or runs is one more than the budget, and nothing is added to it
+    # somebody has it run again: what waits or runs is one more than was wanted, and nothing is added to it
     world.set_status([run.task], "waiting")
     assert not any(change.created for change in changes(world, net, proposing(net, 1.0, 0.5, 0.5, max_tasks=2)))
 
@@ -352,38 +375,3 @@ def test_one_that_is_dormant_wakes_on_new_results_alone(world: World, net: Net) 
     perform(world, net, proposing(net, None, 1.0, None))
     woken = state(world, net)
     assert (woken.status, woken.last_iteration_result_count) == (StrategyStatus.awake, 1)
-
-
-def test_summaries_are_what_the_results_add_up_to(world: World, net: Net) -> None:
-    attach(world, net)
-    values = [(-1.5, 0.3, ENERGY_UNITS), (2.25, None, ENERGY_UNITS), (None, None, None), (7.0, 0.1, "nanometer")]
-    # what blew up, or never was a number: squares of it are none
-    values += [(1e200, 0.1, ENERGY_UNITS), (1.0, -1e200, ENERGY_UNITS), (1.0, 1e200, ENERGY_UNITS)]
-    values += [(float("nan"), 0.1, ENERGY_UNITS), (2.0, float("inf"), ENERGY_UNITS)]
-    world.tasks(net, len(values) + 1)
-    runs = world.started(len(values) + 1)
-    runs.pop().complete(ok=False)
-    for run, (estimate, uncertainty, units) in zip(runs, values, strict=True):
-        run.complete()
-        world.execute(
-            "update result set estimate = :estimate, uncertainty = :uncertainty, units = :units "
-            "where task_id = (select id from task where key = :key)",
-            estimate=estimate,
-            uncertainty=uncertainty,
-            units=units,
-            key=run.task.gufe_key,
-        )
-    world.execute("update attempt set started_at = ended_at - interval '90 s'")
-    read: list[Material] = []
-    perform(world, net, lambda material: read.append(material) or Proposed({}))  # type: ignore[func-returns-value]
-    (summary,) = read[0].summaries.values()
-    expected = ResultSummary()
-    for estimate, uncertainty, units in values:
-        energy = units == ENERGY_UNITS
-        expected += ResultSummary.of(estimate if energy else None, uncertainty if energy else None, 90.0)
-    assert _close(summary, expected)
-    assert [document.text for _, document in read[0].results()] == [b"pdr"] * len(values)
-
-
-def _close(one: ResultSummary, other: ResultSummary) -> bool:
-    return all(getattr(one, name) == pytest.approx(getattr(other, name)) for name in ResultSummary.__slots__)

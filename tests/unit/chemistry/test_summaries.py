@@ -5,7 +5,7 @@ import pytest
 from alchemiscale_prefect.chemistry import keyed_chains, summaries
 from alchemiscale_prefect.chemistry.base import ProtocolResult, Quantity, unit
 from alchemiscale_prefect.chemistry.summaries import SummarizedResult
-from alchemiscale_prefect.domain.result_summaries import ResultSummary
+from alchemiscale_prefect.domain.result_summaries import OtherAttempts, ResultSummary
 from tests import protocols
 
 
@@ -57,3 +57,5 @@ def test_what_propose_takes_has_every_transformation_of_the_network_in_order() -
     assert [str(key) for key in given] == keys
     assert given[keys[0]].n_protocol_dag_results == 1
     assert [given[key] for key in keys[1:]] == [None] * 3
+    assert summaries.other_attempts(given) == summaries.other_attempts({}) == OtherAttempts()
+    assert summaries.other_attempts(summaries.protocol_results(network, {}, OtherAttempts(3.0))).seconds == 3.0

@@ -23,7 +23,8 @@ def _propose(material: Material) -> Proposed:
     read = [(key, document.text.decode()) for key, document in material.results()]
     again = list(material.results())
     assert len(again) == len(read)
-    return Proposed({key: float(len(text)) for key, text in read} | dict.fromkeys(material.summaries), os.getpid())
+    weights = {key: float(len(text)) for key, text in read} | dict.fromkeys(material.summaries)
+    return Proposed(weights, os.getpid(), int(material.others.seconds))
 
 
 def _raise(_: Material) -> Proposed:

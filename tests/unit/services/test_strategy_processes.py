@@ -10,7 +10,7 @@ import pytest
 
 from alchemiscale_prefect.domain.errors import Unavailable
 from alchemiscale_prefect.domain.iterations import MAX_TRACEBACK, Document, Material, StrategyFailed
-from alchemiscale_prefect.domain.result_summaries import ResultSummary
+from alchemiscale_prefect.domain.result_summaries import OtherAttempts, ResultSummary
 from alchemiscale_prefect.services.strategy_processes import StrategyProcesses
 from tests.waiting import wait_for
 
@@ -20,7 +20,11 @@ RESULTS = [("a", Document(b"one", None)), ("b", Document(b"three", "1.0"))]
 
 def material(does: str) -> Material:
     return Material(
-        Document(b"network", None), Document(does.encode(), None), {"c": ResultSummary.of(1.0)}, lambda: RESULTS
+        Document(b"network", None),
+        Document(does.encode(), None),
+        {"c": ResultSummary.of(1.0)},
+        lambda: RESULTS,
+        OtherAttempts(7.0),
     )
 
 
@@ -39,7 +43,7 @@ def failure(processes: StrategyProcesses, does: str) -> tuple[str, str, str]:
 
 def test_a_process_gives_what_the_strategy_proposes_and_is_used_again(processes: StrategyProcesses) -> None:
     proposed = processes.propose(material("propose"))
-    assert proposed.weights == {"a": 3.0, "b": 5.0, "c": None}
+    assert (proposed.weights, proposed.budget) == ({"a": 3.0, "b": 5.0, "c": None}, 7)
     assert processes.propose(material("propose")) == proposed, "its max_tasks is the id of its process"
     with ThreadPoolExecutor(2) as threads:
         both = list(threads.map(processes.propose, [material("propose")] * 2))

@@ -3,7 +3,9 @@
 import pytest
 
 from alchemiscale_prefect.chemistry.base import GufeKey
+from alchemiscale_prefect.chemistry.summaries import NetworkResults
 from alchemiscale_prefect.domain.errors import InvalidInput
+from alchemiscale_prefect.domain.result_summaries import OtherAttempts
 from alchemiscale_prefect.strategies import BudgetStrategy, Confidence, StackedStrategy, StrategyResult
 from alchemiscale_prefect.strategies.base import Strategy, StrategySettings
 from alchemiscale_prefect.strategies.budget import BudgetStrategySettings
@@ -53,33 +55,60 @@ def test_a_budget_leaves_the_weights_of_as_many_as_there_are_tasks_left() -> Non
     assert proposed(budget(inner, max_tasks=9), ab=7) == [0.0, 3.0, 2.0]
     assert proposed(budget(inner, max_tasks=9), ab=5, cd=3) == [0.0, 3.0, 0.0]
     assert proposed(budget(inner, max_tasks=9), ab=5, cd=4) == [None] * 3
-    assert budget(inner, max_tasks=9).propose(NET, {}).max_tasks == 9
-    assert budget(fixed(1.0, 1.0, 1.0, max_tasks=4), max_tasks=9).propose(NET, {}).max_tasks == 4
+    assert budget(inner, max_tasks=9).propose(NET, {}).budget == 9
+    within = budget(fixed(1.0, 1.0, 1.0, max_tasks=4), max_tasks=9).propose(NET, {})
+    assert (within.max_tasks, within.budget) == (4, 9)
+    assert budget(budget(inner, max_tasks=4), max_tasks=9).propose(NET, {}).budget == 4
 
 
 def test_gpu_hours_are_counted_in_tasks_of_the_mean_length() -> None:
     inner = fixed(1.0, 1.0, 1.0)
     hours = budget(inner, max_gpu_hours=10.0, gpu_hours_per_task=2.0)
-    assert hours.propose(NET, {}).max_tasks == 5
+    assert hours.propose(NET, {}).budget == 5
     # four results of three hours: 12 > 10
     assert proposed(hours, ab=repeats(*[0.0] * 4, seconds=3 * 3600.0)) == [None] * 3
     # two of three hours leave room for one more
     two = results(NET, {"ab": repeats(0.0, 0.0, seconds=3 * 3600.0)})
-    assert hours.propose(NET, two).max_tasks == 3
-    assert budget(inner, max_gpu_hours=10.0, max_tasks=2).propose(NET, {}).max_tasks == 2
+    assert hours.propose(NET, two).budget == 3
+    assert budget(inner, max_gpu_hours=10.0, max_tasks=2).propose(NET, {}).budget == 2
 
 
 def test_hours_are_kept_for_tasks_that_take_as_long_as_the_slowest() -> None:
     given = results(NET, {"ab": repeats(*[0.0] * 4, seconds=3600.0), "bc": repeats(0.0, seconds=8 * 3600.0)})
     # 12 of 40 hours are spent: three Tasks of eight hours more
-    assert budget(fixed(1.0, 1.0, 1.0), max_gpu_hours=40.0).propose(NET, given).max_tasks == 5 + 3
+    assert budget(fixed(1.0, 1.0, 1.0), max_gpu_hours=40.0).propose(NET, given).budget == 5 + 3
+
+
+def test_hours_of_attempts_without_a_result_count_and_one_that_runs_for_long_is_the_slowest() -> None:
+    hours = budget(fixed(1.0, 1.0, 1.0), max_gpu_hours=10.0, gpu_hours_per_task=0.5)
+    given = results(NET, {"ab": repeats(0.0, 0.0, seconds=3600.0)})
+
+    def limit(**others: float) -> int | None:
+        with_them = NetworkResults(given, OtherAttempts(**others))
+        # they are told to those inside others, too
+        assert proposed_by(stack(hours, fixed(None, None, None)), with_them) == proposed_by(hours, with_them)
+        return proposed_by(hours, with_them)
+
+    assert limit() == 2 + 8
+    assert limit(seconds=5.5 * 3600) == 2 + 2
+    assert limit(longest_running=4 * 3600) == 2 + 2
+    assert limit(seconds=3 * 3600, longest_running=60.0) == 2 + 5
+    # nothing is left, although there are two results only
+    assert hours.propose(NET, NetworkResults(given, OtherAttempts(7.5 * 3600))).weights == dict.fromkeys(
+        sorted(edge.key for edge in NET.edges)
+    )
+    assert proposed_by(hours, NetworkResults({}, OtherAttempts(longest_running=4 * 3600))) == 2
+
+
+def proposed_by(strategy: Strategy, given: NetworkResults) -> int | None:
+    return strategy.propose(NET, given).budget
 
 
 def test_hours_at_a_threshold_and_of_tasks_that_take_no_time() -> None:
     inner = fixed(1.0, 1.0, 1.0)
-    assert budget(inner, max_gpu_hours=0.3, gpu_hours_per_task=0.1).propose(NET, {}).max_tasks == 3
+    assert budget(inner, max_gpu_hours=0.3, gpu_hours_per_task=0.1).propose(NET, {}).budget == 3
     instant = results(NET, {"ab": repeats(0.0, seconds=0.0)})
-    assert budget(inner, max_gpu_hours=2.0, gpu_hours_per_task=0.5).propose(NET, instant).max_tasks == 1 + 4
+    assert budget(inner, max_gpu_hours=2.0, gpu_hours_per_task=0.5).propose(NET, instant).budget == 1 + 4
     with pytest.raises(ValueError, match="finite"):
         BudgetStrategySettings(max_gpu_hours=float("inf"))
 
@@ -131,6 +160,7 @@ def test_a_schedule_goes_on_with_the_next_when_one_is_finished() -> None:
     assert proposed(stack(over, over, combine="schedule")) == [None] * 3
     # what is finished sets no limit to the others
     assert stack(over, fixed(1.0, 1.0, 1.0, max_tasks=7)).propose(NET, {}).max_tasks == 7
+    assert stack(budget(OTHER, max_tasks=5), budget(ONE, max_tasks=8)).propose(NET, {}).budget == 5
 
 
 def test_a_product_in_which_nothing_is_left_becomes_the_sum() -> None:
