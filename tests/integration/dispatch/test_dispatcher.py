@@ -2,6 +2,7 @@
 
 import threading
 import time
+from itertools import pairwise
 
 import psycopg
 import pytest
@@ -44,9 +45,10 @@ def _terminate_listeners(database: Database) -> int:
 
 
 def test_hears_a_change_and_nothing_else(database: Database, listener: QueueListener) -> None:
+    assert listener.wait(0.05), "nobody heard what came before it listened"
     assert not listener.wait(0.05)
     _notify(database)
-    assert listener.wait(5)
+    assert listener.wait(60)
     assert not listener.wait(0.05)
 
 
@@ -54,12 +56,12 @@ def test_hears_what_came_while_nobody_waited_once(database: Database, listener: 
     listener.wait(0.01)
     for _ in range(20):
         _notify(database)
-    assert listener.wait(5)
+    assert listener.wait(60)
     # they may come in more than one packet, but each call gives up a whole one
     while listener.wait(0.05):
         pass
     _notify(database)
-    assert listener.wait(5)
+    assert listener.wait(60)
 
 
 def test_hears_only_what_is_committed(database: Database, listener: QueueListener) -> None:
@@ -85,18 +87,20 @@ def test_every_change_of_the_queue_is_heard(world: World, listener: QueueListene
     ]
     for change in changes:
         change()
-        assert listener.wait(5)
+        assert listener.wait(60)
         while listener.wait(0.02):
             pass
 
 
 def test_survives_a_terminated_backend(database: Database, listener: QueueListener) -> None:
+    listener.wait(0.01)
     assert not listener.wait(0.01)
     assert _terminate_listeners(database) == 1
-    assert listener.wait(5), "who knows what was missed"
+    assert listener.wait(60), "who knows what was missed"
+    assert listener.wait(60), "and until it listens again"
     assert not listener.wait(0.05)
     _notify(database)
-    assert listener.wait(5)
+    assert listener.wait(60)
 
 
 def test_a_backend_terminated_under_its_ear_wakes_it(database: Database, listener: QueueListener) -> None:
@@ -104,8 +108,8 @@ def test_a_backend_terminated_under_its_ear_wakes_it(database: Database, listene
     timer = threading.Timer(0.2, _terminate_listeners, [database])
     timer.start()
     began = time.monotonic()
-    assert listener.wait(20)
-    assert time.monotonic() - began < 10
+    assert listener.wait(250)
+    assert time.monotonic() - began < 200
     timer.join()
 
 
@@ -124,9 +128,10 @@ def test_a_listen_that_fails_is_tried_again(
     monkeypatch.setattr("alchemiscale_prefect.store.notifications.CHANNEL", "no good name")
     assert listener.wait(1)
     monkeypatch.undo()
+    assert listener.wait(1)
     assert not listener.wait(0.05)
     _notify(database)
-    assert listener.wait(5)
+    assert listener.wait(60)
 
 
 def test_close_gives_no_listening_connection_back_to_the_pool(database: Database) -> None:
@@ -155,7 +160,7 @@ class Loop:
 
     def __exit__(self, *_: object) -> None:
         self.stop.set()
-        self.thread.join(10)
+        self.thread.join(60)
         assert not self.thread.is_alive()
 
 
@@ -164,10 +169,7 @@ def test_what_is_actioned_is_launched_at_once(world: World, launcher: MemoryLaun
     with Loop(lambda: dispatch.dispatch(world.database, launcher, pool()), listener, 3600):
         for count in (1, 2, 3):
             world.tasks(net)
-            end = time.monotonic() + 10
-            while len(launcher.runs) < count:
-                assert time.monotonic() < end, "no pass was made"
-                time.sleep(0.01)
+            wait_for(lambda count=count: len(launcher.runs) == count, "a pass", every=0.01)
 
 
 def test_a_run_that_begins_makes_room_for_the_next(
@@ -176,9 +178,9 @@ def test_a_run_that_begins_makes_room_for_the_next(
     world.tasks(world.network(), 3)
     with Loop(lambda: dispatch.dispatch(world.database, launcher, pool(buffer=1)), listener, 3600):
         for count in (1, 2, 3):
-            wait_for(lambda count=count: len(launcher.runs) == count, "the next launch", 10, every=0.01)
+            wait_for(lambda count=count: len(launcher.runs) == count, "the next launch", every=0.01)
             attempt = launcher.launched[-1].attempt
-            wait_for(lambda attempt=attempt: world.attempt(attempt).flow_run_id, "its record", 10, every=0.01)
+            wait_for(lambda attempt=attempt: world.attempt(attempt).flow_run_id, "its record", every=0.01)
             world.run(attempt, launcher.of(attempt)).begin()
 
 
@@ -190,8 +192,9 @@ def test_passes_are_made_without_any_change_too(listener: QueueListener) -> None
         return Pass()
 
     with Loop(one_pass, listener, 0.2):
-        time.sleep(1.5)
-    assert 3 <= len(passes) <= 8
+        wait_for(lambda: len(passes) >= 4, "passes", every=0.01)
+    # the first waits for a connection too; however busy the machine is, none comes early
+    assert min(after - before for before, after in pairwise(passes)) > 0.15
 
 
 def test_a_pass_that_fails_is_made_again(database: Database, listener: QueueListener) -> None:
@@ -206,10 +209,7 @@ def test_a_pass_that_fails_is_made_again(database: Database, listener: QueueList
         return Pass(launched=1)
 
     with Loop(one_pass, listener, 0.05):
-        end = time.monotonic() + 10
-        while len(passes) < 4:
-            assert time.monotonic() < end
-            time.sleep(0.01)
+        wait_for(lambda: len(passes) >= 4, "passes", every=0.01)
 
 
 def test_the_loop_outlives_its_listener(world: World, launcher: MemoryLauncher, listener: QueueListener) -> None:
@@ -217,9 +217,5 @@ def test_the_loop_outlives_its_listener(world: World, launcher: MemoryLauncher, 
     with Loop(lambda: dispatch.dispatch(world.database, launcher, pool()), listener, 3600):
         while not _terminate_listeners(world.database):
             time.sleep(0.02)
-        time.sleep(0.5)
         world.tasks(net)
-        end = time.monotonic() + 10
-        while not launcher.runs:
-            assert time.monotonic() < end
-            time.sleep(0.01)
+        wait_for(lambda: launcher.runs, "a pass", every=0.01)
