@@ -152,12 +152,13 @@ def test_an_expired_lease_is_a_loss_and_the_task_runs_again(world: World, launch
     attempt = _only_attempt(launcher)
     run = world.run(attempt, launcher.of(attempt))
     run.begin()
-    world.age(89)
+    # not to the second: what this test takes itself passes for Postgres too
+    world.age(60)
     assert dispatch.dispatch(world.database, launcher, pool()) == Pass()
     run.heartbeat()
-    world.age(89)
+    world.age(60)
     assert dispatch.dispatch(world.database, launcher, pool()) == Pass()
-    world.age(2)
+    world.age(31)
     assert dispatch.dispatch(world.database, launcher, pool()) == Pass(launched=1, lost=1)
     assert launcher.cancelled == [], "it may be heard of again"
     assert world.attempts(key) == [(1, "lost"), (2, "dispatched")]
@@ -213,7 +214,7 @@ def test_a_run_given_up_for_lost_goes_on_if_no_other_has_begun(world: World, net
     assert world.rows("select losses from task")[0].losses == 0
     assert world.queued() == {}
     world.check()
-    world.age(89)
+    world.age(60)
     assert dispatch.give_up_expired(world.database, pool()) == 0, "the whole lease is its own again"
     assert run.complete().status == "complete"
 
