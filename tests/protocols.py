@@ -20,7 +20,6 @@ from collections.abc import Iterable
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any
-from uuid import uuid4
 
 from gufe.tokenization import TOKENIZABLE_REGISTRY
 
@@ -55,12 +54,17 @@ SecondQuantity = Annotated[GufeQuantity, specify_quantity_units("second")]
 
 
 def mark(directory: str, label: str) -> int:
-    """Leave a marker for one execution and return how many there were of `label` before."""
+    """Leave a marker for one execution and return how many there were of `label` before: to no two the same number."""
     folder = Path(directory)
     folder.mkdir(parents=True, exist_ok=True)
     before = executions(directory)[label]
-    (folder / f"{label}.{uuid4().hex}").touch()
-    return before
+    while True:
+        try:
+            (folder / f"{label}.{before}").touch(exist_ok=False)
+        except FileExistsError:
+            before += 1  # of another process, at the same moment
+        else:
+            return before
 
 
 def executions(directory: str | Path) -> Counter[str]:
@@ -259,10 +263,10 @@ class SleepingSettings(SettingsBaseModel):
 class SleepingUnit(ProtocolUnit):
     @staticmethod
     def _execute(ctx: Any, *, index: int, settings: SleepingSettings, **inputs: Any) -> dict[str, Any]:
+        earlier = mark(settings.marker_directory, "begun")
         before = mark(settings.marker_directory, f"sleep-{index}")
-        begun = sum(n for label, n in executions(settings.marker_directory).items() if label.startswith("sleep-"))
         end = time.monotonic() + settings.duration.m_as("second")
-        while begun > settings.awake and time.monotonic() < end and not _alarm(settings.marker_directory).exists():
+        while earlier >= settings.awake and time.monotonic() < end and not _alarm(settings.marker_directory).exists():
             time.sleep(0.05)
         mark(settings.marker_directory, f"woke-{index}")
         return {"before": before}

@@ -124,8 +124,10 @@ def test_a_task_becomes_a_flow_run_and_its_units_task_runs(
     (run,) = flow_runs(stack, task)
     wait(lambda: flow_runs(stack, task)[0]["state_type"] == "COMPLETED", "the flow run to complete")
     assert {"alchemiscale", f"scope:{SCOPE}", f"network:{network}", f"transformation:{edge}"} <= set(run["tags"])
-    task_runs = prefect(stack, "/task_runs/filter", {"flow_runs": {"id": {"any_": [run["id"]]}}})
-    assert sorted(item["name"] for item in task_runs) == ["analysis", "sample 0", "sample 1", "sample 2", "setup"]
+    # task runs are told of by events, which Prefect's server takes down in its own time
+    units = ["analysis", "sample 0", "sample 1", "sample 2", "setup"]
+    of_it = {"flow_runs": {"id": {"any_": [run["id"]]}}}
+    wait(lambda: sorted(item["name"] for item in prefect(stack, "/task_runs/filter", of_it)) == units, "its task runs")
 
     made = prefect(stack, "/artifacts/filter", {"flow_runs": {"id": {"any_": [run["id"]]}}})
     by_type = {artifact["type"]: artifact for artifact in made}
@@ -237,8 +239,8 @@ def test_a_run_told_to_stop_gives_its_task_back_at_once(
     process = process_of(task, stack)
     assert process is not None
     process.terminate()
-    # threads that compute are not waited for
-    assert process.wait(timeout=15.0) != 0
+    # threads that compute, here for five minutes, are not waited for
+    assert process.wait(timeout=120.0) != 0
     protocols.wake(tmp_path)
     wait(lambda: status(client, task) == "complete", "another attempt to complete the Task")
     assert protocols.executions(tmp_path)["awake"] == 1
@@ -253,14 +255,14 @@ def test_a_task_that_is_cancelled_or_deleted_stops_computing(
         process = process_of(task, stack)
         assert process is not None
         stop()
-        wait(lambda: not process.is_running() or process.status() == psutil.STATUS_ZOMBIE, "the process to end", 30.0)
+        wait(lambda: not process.is_running() or process.status() == psutil.STATUS_ZOMBIE, "the process to end", 120.0)
 
     wait(lambda: counts(tmp_path, "sleep") == [1, 1, 1, 1], "the second pair of units to begin")
     stops(lambda: client.cancel_tasks([task], network))
     assert status(client, task) == "waiting"
     assert counts(tmp_path, "woke") == [1, 1], "a stopped unit went on"
     over = {"CANCELLED", "CANCELLING", "CRASHED"}
-    wait(lambda: flow_runs(stack, task)[0]["state_type"] in over, "Prefect to hear of it", 30.0)
+    wait(lambda: flow_runs(stack, task)[0]["state_type"] in over, "Prefect to hear of it", 120.0)
 
     # it goes on from its checkpoint
     assert client.action_tasks([task], network) == [task]
