@@ -1,4 +1,4 @@
-"""Strategies, made from the name of their class and their settings."""
+"""Strategies, made from the name of their class and their settings, and described by these."""
 
 import importlib
 import inspect
@@ -11,7 +11,7 @@ from alchemiscale_prefect.domain.errors import InvalidInput
 
 _CLASS = "class"
 _SETTINGS = "settings"
-_INNER = ("strategy", "strategies")
+INNER = ("strategy", "strategies")
 """Parameters of Strategies that are made of others."""
 
 
@@ -37,7 +37,7 @@ def make(name: str, settings: Mapping[str, Any], *, allowed: AllowedModules | No
     """
     allowed = AllowedModules.from_environment() if allowed is None else allowed
     cls = _class(name, allowed)
-    inner = [parameter for parameter in inspect.signature(cls.__init__).parameters if parameter in _INNER]
+    inner = _inner(cls)
     own = {field: value for field, value in settings.items() if field not in inner}
     parts = {field: _parts(cls, field, settings.get(field), allowed) for field in inner}
     try:
@@ -47,6 +47,40 @@ def make(name: str, settings: Mapping[str, Any], *, allowed: AllowedModules | No
     except Exception as error:  # a Strategy's own checks may raise anything
         raise InvalidInput(f"{name} refuses these settings: {error}", field=_SETTINGS) from error
     return made
+
+
+def described(strategy: Any) -> dict[str, Any]:
+    """The class and the settings that :meth:`make` makes a Strategy of, as JSON has them.
+
+    Returns
+    -------
+    dict
+        ``class`` and ``settings``; among these the Strategies that it is made of, each like this. What JSON has no form
+        for, a quantity for example, is text.
+    """
+    cls = type(strategy)
+    settings = _as_json(getattr(strategy, "settings", None) or {})
+    parts = {field: getattr(strategy, field) for field in _inner(cls) if hasattr(strategy, field)}
+    inner = {
+        field: [described(one) for one in part] if isinstance(part, list | tuple) else described(part)
+        for field, part in parts.items()
+    }
+    return {_CLASS: f"{cls.__module__}:{cls.__qualname__}", _SETTINGS: {**settings, **inner}}
+
+
+def _as_json(value: Any) -> Any:
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, list | tuple):
+        return [_as_json(item) for item in value]
+    if isinstance(value, Mapping) or hasattr(type(value), "model_fields"):
+        return {str(name): _as_json(item) for name, item in dict(value).items()}
+    return str(value)
+
+
+def _inner(cls: Any) -> list[str]:
+    """Parameters of a class that are other Strategies."""
+    return [parameter for parameter in inspect.signature(cls.__init__).parameters if parameter in INNER]
 
 
 def _parts(cls: type, field: str, given: Any, allowed: AllowedModules) -> Any:

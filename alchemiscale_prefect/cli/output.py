@@ -118,11 +118,12 @@ def shown(text: str, status: str) -> None:
     _print(_console(), "", printable(text), _STYLES.get(status, ""))
 
 
-def record(fields: Mapping[str, object], console: "Console | None" = None) -> None:
+def record(fields: Mapping[str, object] | Sequence[tuple[str, object]], console: "Console | None" = None) -> None:
     """Print names and values, one to a line."""
     console = console or _console()
-    width = max((len(name) for name in fields), default=0)
-    for name, value in fields.items():
+    pairs = list(fields.items()) if isinstance(fields, Mapping) else fields
+    width = max((len(name) for name, _ in pairs), default=0)
+    for name, value in pairs:
         text = cell(value)
         _print(console, f"{name.ljust(width)}  ", text, _STYLES.get(text, ""))
 

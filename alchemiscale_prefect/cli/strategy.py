@@ -1,12 +1,13 @@
 """``alchemiscale-prefect strategy``."""
 
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from alchemiscale_prefect.cli import strategy_simulation
 from alchemiscale_prefect.cli.connection import Network, connected, known_network, network_key
-from alchemiscale_prefect.cli.output import Json, answer, line, note, printable, record, table
+from alchemiscale_prefect.cli.output import Json, answer, cell, line, note, printable, record, table
 from alchemiscale_prefect.cli.strategy_arguments import ClassOrFile, Settings, TaskScaling, Weighting, read_strategy
 from alchemiscale_prefect.domain.errors import Conflict, NotFound
 from alchemiscale_prefect.domain.keys import ScopedKey
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from alchemiscale_prefect.wire.strategies import StrategyProposal
 
 app = typer.Typer(no_args_is_help=True)
+
+_OF_EACH = {"votes": ("vote", 1.0), "confidences": ("confidence", None)}
+"""Settings of a stack that are lists, one for each of its Strategies: what one is called, and what ``None`` means."""
 
 
 @app.command("set")
@@ -62,19 +66,20 @@ def set_strategy(
 
 @app.command()
 def show(network: Network, as_json: Json = False) -> None:
-    """The Strategy of a network: its class and settings, and how far it has come."""
+    """The Strategy of a network: its class and settings, those of the ones inside it, and how far it has come."""
     with connected() as client:
         key, state = _known(client, network)
         found = client.get_network_strategy(key)
-    about = {"strategy": str(found.key), "class": f"{type(found).__module__}:{type(found).__qualname__}"}
-    settings = _settings_of(found)
+    from alchemiscale_prefect.chemistry.strategies import described
+
+    about = described(found)
 
     def text() -> None:
-        record({"network": key, **about, **{f"settings.{name}": value for name, value in settings.items()}})
+        names = (("network", key), ("strategy", str(found.key)), ("class", about["class"]))
+        record([*names, *_settings(about["settings"])])
         _show_state(state)
 
-    document = {"network": key, **about, "settings": settings, "state": state.to_dict()}
-    answer(document, as_json, text)
+    answer({"network": key, "strategy": str(found.key), **about, "state": state.to_dict()}, as_json, text)
 
 
 @app.command()
@@ -173,15 +178,24 @@ def _known(client: "AlchemiscaleClient", network: str) -> tuple[ScopedKey, Strat
     return key, state
 
 
-def _settings_of(strategy: Any) -> dict[str, Any]:
-    settings = getattr(strategy, "settings", None)
-    if settings is None:
-        return {}
-    # quantities and the like as they are printed
-    return {
-        name: value if isinstance(value, bool | int | float | None) else str(value)
-        for name, value in dict(settings).items()
-    }
+def _settings(settings: Mapping[str, Any], indent: str = "") -> Iterator[tuple[str, object]]:
+    """Names and values; below them, farther in, those of each Strategy that it is made of, and what its vote is."""
+    from alchemiscale_prefect.chemistry.strategies import INNER
+
+    inner = {name: settings[name] for name in INNER if name in settings}
+    of_each = _OF_EACH if "strategies" in inner else {}
+    yield from ((f"{indent}settings.{name}", value) for name, value in settings.items() if name not in inner | of_each)
+    for name, made in inner.items():
+        for number, one in enumerate(made if isinstance(made, list) else [made]):
+            yield f"{indent}{name}[{number}]" if isinstance(made, list) else f"{indent}{name}", one["class"]
+            for many, (each, otherwise) in of_each.items():
+                given = settings.get(many)
+                yield f"{indent}  {each}", otherwise if given is None else _words(given[number])
+            yield from _settings(one["settings"], indent + "  ")
+
+
+def _words(value: object) -> object:
+    return " ".join(cell(word) for pair in value.items() for word in pair) if isinstance(value, Mapping) else value
 
 
 def _show_state(state: StrategyState) -> None:

@@ -1,5 +1,6 @@
 """The command line: Strategies."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from tests.command_line import CommandLine
 from tests.strategies import EvenSettings, EvenStrategy
 
 CLASS = "tests.strategies:EvenStrategy"
+ROOM = "alchemiscale_prefect.strategies"
 
 
 def test_a_strategy_is_set_shown_woken_and_removed(
@@ -51,6 +53,37 @@ def test_a_strategy_is_set_shown_woken_and_removed(
     assert cli.json("strategy", "remove", network_key)["strategy"] is None
     for command in ("show", "state", "awake", "remove"):
         assert cli.refused("strategy", command, network_key)["code"] == "not_found"
+
+
+def test_strategies_inside_others_are_shown_with_their_settings_and_votes(
+    cli: CommandLine, network_key: ScopedKey
+) -> None:
+    stack = {
+        "votes": [1, 2.5],
+        "confidences": [None, {"kind": "growing", "half": 2}],
+        "strategies": [{"class": CLASS, "settings": {"max_runs": runs}} for runs in (6, 8)],
+    }
+    inner = {"class": f"{ROOM}:StackedStrategy", "settings": stack}
+    settings = json.dumps({"max_tasks": 9, "strategy": inner})
+    made = cli.json("strategy", "set", network_key, f"{ROOM}:BudgetStrategy", "--settings", settings)["strategy"]
+    told = cli.text("strategy", "show", network_key).splitlines()
+    first = told.index(next(line for line in told if line.startswith("strategy  ") and "StackedStrategy" in line))
+    # how far in each stands is part of it
+    shown = [(len(line) - len(line.lstrip()), *line.split(maxsplit=1)) for line in told[first + 1 : first + 8]]
+    assert shown == [
+        (2, "settings.combine", "sum"),
+        (2, "strategies[0]", CLASS),
+        *((4, "vote", "1"), (4, "confidence", "–"), (4, "settings.max_runs", "6")),
+        *((2, "strategies[1]", CLASS), (4, "vote", "2.5")),
+    ]
+    assert [line.split(maxsplit=1) for line in told[first + 8 : first + 10]] == [
+        ["confidence", "kind growing half 2"],
+        ["settings.max_runs", "8"],
+    ]
+    # what is shown can be given again
+    shown_settings = json.dumps(cli.json("strategy", "show", network_key)["settings"])
+    again = cli.json("strategy", "set", network_key, f"{ROOM}:BudgetStrategy", "--settings", shown_settings)
+    assert again["strategy"] == made
 
 
 def test_settings_come_from_a_file_too(cli: CommandLine, network_key: ScopedKey, tmp_path: Path) -> None:

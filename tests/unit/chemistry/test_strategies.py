@@ -1,10 +1,11 @@
 """Strategies made from names and settings, also those that are made of others."""
 
+import json
 from typing import Any
 
 import pytest
 
-from alchemiscale_prefect.chemistry.strategies import make
+from alchemiscale_prefect.chemistry.strategies import described, make
 from alchemiscale_prefect.domain.errors import InvalidInput
 from alchemiscale_prefect.strategies import BudgetStrategy, StackedStrategy, UncertaintyStrategy
 
@@ -22,6 +23,19 @@ def test_a_strategy_is_made_around_others() -> None:
     stack = make(f"{ROOM}:StackedStrategy", {"combine": "max", "votes": [1, 2], "strategies": [INNER, plain]})
     assert isinstance(stack, StackedStrategy)
     assert stack.strategies[0] == budget.strategy
+
+
+def test_what_a_strategy_is_described_by_makes_it_again() -> None:
+    fading = {"kind": "fading", "half": 2.0}
+    settings = {"votes": [1.0, 3.0], "confidences": [fading, None], "strategies": [INNER, INNER]}
+    given = {"max_tasks": 7, "strategy": {"class": f"{ROOM}:StackedStrategy", "settings": settings}}
+    budget = make(f"{ROOM}:BudgetStrategy", given)
+    said = json.loads(json.dumps(described(budget)))
+    assert (said["class"], said["settings"]["max_tasks"]) == (f"{ROOM}.budget:BudgetStrategy", 7)
+    stack = said["settings"]["strategy"]["settings"]
+    assert (stack["votes"], stack["confidences"]) == ([1.0, 3.0], [fading, None])
+    assert stack["strategies"][1]["settings"]["target_error"].startswith("0.3 ")
+    assert make(said["class"], said["settings"]) == budget
 
 
 @pytest.mark.parametrize(

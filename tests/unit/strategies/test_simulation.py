@@ -74,6 +74,15 @@ def test_strategies_are_compared_on_the_same_results_and_the_same_uniform_alloca
     assert longer[: len(one.uniform.tasks)].tolist() == one.uniform.tasks[: len(longer)].tolist()
 
 
+def test_uniform_allocation_spends_evenly_at_any_moment() -> None:
+    ran = simulate(NET, uncertainty(0.05), n_iterations=6, noise=noise(), seed=3)
+    uniform, n_edges = ran.uniform.tasks, len(ran.uniform.truth.keys)
+    assert len(uniform) == len(ran.strategy.tasks) > 3 * n_edges
+    for spent in range(1, len(uniform) + 1):
+        counts = np.bincount(uniform[:spent], minlength=n_edges)
+        assert counts.max() - counts.min() <= 1
+
+
 def test_weights_become_tasks_as_on_a_server() -> None:
     chosen = ConnectivityStrategy(ConnectivityStrategy.default_settings())
     ran = simulate(NET, chosen, n_iterations=1, settings=ProposalSettings(max_tasks_per_transformation=5))
