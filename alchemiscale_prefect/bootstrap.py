@@ -11,7 +11,7 @@ import structlog
 from alchemiscale_prefect import settings as environment
 from alchemiscale_prefect.domain.checks import CheckStatus
 from alchemiscale_prefect.domain.keys import ScopedKey
-from alchemiscale_prefect.domain.pools import Pool
+from alchemiscale_prefect.domain.pools import BEAT, Pool
 from alchemiscale_prefect.domain.reconcile import Found
 from alchemiscale_prefect.services import database_checks, dispatch, dispatcher, iterations, reconcile
 from alchemiscale_prefect.services.strategy_processes import StrategyProcesses
@@ -192,4 +192,5 @@ def _pool(settings: DispatchSettings) -> Pool:
         settings.max_losses,
         settings.back_off,
         settings.fair_share,
+        silence=3 * max(BEAT, timedelta(seconds=settings.dispatch_interval_seconds)),
     )

@@ -115,10 +115,13 @@ class Capacity:
         without a limit.
     paused
         Whether nothing is started there at all.
+    workers_online
+        Whether one that takes flow runs from it was heard of lately; ``None`` if that is not known.
     """
 
     slots: int | None = None
     paused: bool = False
+    workers_online: bool | None = None
 
 
 class Fate(StrEnum):

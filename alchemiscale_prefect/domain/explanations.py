@@ -6,6 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from alchemiscale_prefect.domain.attempts import AttemptState
+from alchemiscale_prefect.domain.pools import SeenPool
 from alchemiscale_prefect.domain.tasks import TaskStatus
 
 MOST_COUNTED = 10_000
@@ -19,7 +20,7 @@ class HindranceCode(StrEnum):
     claimed, and waits for its flow run, or for a worker to begin that. ``rest``: it rests after losses. ``parent``:
     what it extends is not complete. ``unactioned``, ``weight``, ``network_weight``: no network has it run; it, or its
     network, has weight 0. ``queue``: other Tasks of its network come first. ``share``: its Scope has used more than
-    its share.
+    its share. ``pool``: no work pool takes a Task now.
     """
 
     final = "final"
@@ -34,6 +35,7 @@ class HindranceCode(StrEnum):
     network_weight = "network_weight"
     queue = "queue"
     share = "share"
+    pool = "pool"
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +156,8 @@ class Standing:
         Of the networks that have it actioned.
     share
         ``None`` without fair share.
+    pools
+        The work pools that ever had a dispatcher, where it matters: of a Task that may be claimed or was.
     now
         The database's clock.
     """
@@ -170,6 +174,7 @@ class Standing:
     places: Sequence[QueuePlace]
     restarts: Sequence[RestartPlace]
     share: SharePlace | None
+    pools: Sequence[SeenPool]
     now: datetime
 
 
@@ -180,7 +185,7 @@ def hindrances(standing: Standing) -> tuple[Hindrance, ...]:
     queue.
     """
     if standing.attempt is not None:
-        return (_of_attempt(standing.attempt, standing.now),)
+        return (_of_attempt(standing.attempt, standing.pools, standing.now),)
     if standing.status is TaskStatus.error:
         return (_of_error(standing),)
     if standing.status is not TaskStatus.waiting:
@@ -189,7 +194,7 @@ def hindrances(standing: Standing) -> tuple[Hindrance, ...]:
     return tuple(_of_waiting(standing))
 
 
-def _of_attempt(attempt: LiveAttempt, now: datetime) -> Hindrance:
+def _of_attempt(attempt: LiveAttempt, pools: Sequence[SeenPool], now: datetime) -> Hindrance:
     of = f"attempt {attempt.n}, for the work pool {attempt.pool},"
     if attempt.state is AttemptState.running:
         expires = attempt.lease_expires_at
@@ -208,7 +213,8 @@ def _of_attempt(attempt: LiveAttempt, now: datetime) -> Hindrance:
         return Hindrance(
             HindranceCode.worker, f"{of} was taken by a worker at {_time(attempt.pending_since)} and has not begun yet"
         )
-    return Hindrance(HindranceCode.worker, f"{of} waits for a worker since {_time(attempt.launched_at)}")
+    why = next((f": it {pool.standstill}" for pool in pools if pool.pool.name == attempt.pool and pool.standstill), "")
+    return Hindrance(HindranceCode.worker, f"{of} waits for a worker since {_time(attempt.launched_at)}{why}")
 
 
 def _of_error(standing: Standing) -> Hindrance:
@@ -241,6 +247,7 @@ def _of_waiting(standing: Standing) -> Iterator[Hindrance]:
     if open_places:
         yield from _of_queue(min(open_places, key=lambda place: place.before))
         yield from _of_share(standing.share)
+        yield from _of_pools(standing.pools, standing.now)
 
 
 def _after(losses: int) -> str:
@@ -268,6 +275,17 @@ def _of_share(share: SharePlace | None) -> Iterator[Hindrance]:
             f"{share.group} has used {percent(share.used)} of the compute of the last {share.hours:g} hours, and its "
             f"share is {percent(share.due)}: others who have work come first",
         )
+
+
+def _of_pools(pools: Sequence[SeenPool], now: datetime) -> Iterator[Hindrance]:
+    heard = [pool for pool in pools if pool.heard_until > now]
+    if not heard:
+        since = f" since {_time(max(pool.heard_at for pool in pools))}" if pools else ""
+        text = f"no dispatcher has been heard of{since}: none runs, or it cannot reach Prefect"
+        yield Hindrance(HindranceCode.pool, text)
+    elif all(pool.obstacle for pool in heard):
+        told = "; ".join(f"{pool.pool.name} {pool.obstacle}" for pool in heard)
+        yield Hindrance(HindranceCode.pool, f"no work pool takes a Task now: {told}")
 
 
 def percent(part: float) -> str:

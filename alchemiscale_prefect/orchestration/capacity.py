@@ -4,12 +4,13 @@ from typing import Any, cast
 from uuid import UUID
 
 from prefect.client.orchestration import SyncPrefectClient
-from prefect.client.schemas.objects import StateType
+from prefect.client.schemas.objects import StateType, WorkPoolStatus
 
 from alchemiscale_prefect.domain.attempts import Capacity
 
 # the states that hold a slot of a limit in Prefect
 _TAKEN = (StateType.PENDING.value, StateType.RUNNING.value)
+_WORKERS_ONLINE = {WorkPoolStatus.READY: True, WorkPoolStatus.NOT_READY: False}
 
 
 def read_capacity(client: SyncPrefectClient, deployment: str) -> Capacity:
@@ -33,7 +34,12 @@ def read_capacity(client: SyncPrefectClient, deployment: str) -> Capacity:
     ]
     # nothing ever runs under a limit of 0
     closed = any(limit == 0 for limit, _ in limits.values())
-    return Capacity(slots=min(slots, default=None), paused=pool.is_paused or queue.is_paused or closed)
+    return Capacity(
+        slots=min(slots, default=None),
+        paused=pool.is_paused or queue.is_paused or closed,
+        # the server keeps it by the workers' heartbeats; of a paused pool it is no matter
+        workers_online=_WORKERS_ONLINE.get(pool.status) if pool.status else None,
+    )
 
 
 def _taken_by_others(client: SyncPrefectClient, deployment_id: UUID, place: dict[str, Any]) -> int:

@@ -14,7 +14,7 @@ from alchemiscale_prefect.services import shares
 from alchemiscale_prefect.services.losses import ASK_AFTER, give_back_paused, give_up_expired, give_up_never_begun
 from alchemiscale_prefect.store import queue
 from alchemiscale_prefect.store.database import Database
-from alchemiscale_prefect.store.queries import attempts, losses
+from alchemiscale_prefect.store.queries import attempts, losses, pools
 from alchemiscale_prefect.store.queries import dispatch as queries
 
 log = structlog.get_logger(__name__)
@@ -49,8 +49,12 @@ def dispatch(database: Database, launcher: Launcher, pool: Pool) -> Pass:
     given_back = give_back_paused(database, launcher, pool) if due.not_begun or due.unlaunched else 0
     rested = end_rest(database) if due.rested else 0
     cancelled = stop_unwanted(database, launcher, pool) if due.unsettled or lost or given_back else 0
-    launched = _fill(database, launcher, pool) if due.queued or due.unlaunched or lost or rested else []
+    capacity = launcher.capacity() if due.queued or due.unlaunched or lost or rested else None
+    launched = [] if capacity is None or capacity.paused else _fill(database, launcher, pool, capacity)
     failed = sum(item.flow_run_id is None for item in launched)
+    if due.unheard or capacity not in (None, due.noted):
+        with database.transaction() as connection:
+            pools.note(connection, pool, capacity)
     return Pass(len(launched) - failed, failed, lost, cancelled)
 
 
@@ -60,20 +64,13 @@ def claim(database: Database, pool: Pool, capacity: Capacity = UNLIMITED) -> tup
         if not queue.try_lock_pool(connection, pool.name):
             return ()
         load = queue.load(connection, pool.name)
-        if capacity.slots is None:
-            ready = pool.buffer - load.dispatched
-        else:
-            ready = capacity.slots + pool.buffer - load.in_flight
-        room = min(ready, pool.max_in_flight - load.in_flight)
+        room = pool.room(capacity, load.dispatched, load.in_flight)
         if room <= 0:
             return ()
         return queue.claim(connection, pool.name, room, shares.hand_out(connection, pool.shares))
 
 
-def _fill(database: Database, launcher: Launcher, pool: Pool) -> list[Launched]:
-    capacity = launcher.capacity()
-    if capacity.paused:
-        return []
+def _fill(database: Database, launcher: Launcher, pool: Pool, capacity: Capacity) -> list[Launched]:
     again = _launch(database, launcher, _unlaunched(database, pool))
     return [*again, *_launch(database, launcher, claim(database, pool, capacity))]
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from alchemiscale_prefect.domain.access import Principal
+from alchemiscale_prefect.domain.attempts import AttemptState
 from alchemiscale_prefect.domain.errors import NotFound
 from alchemiscale_prefect.domain.explanations import QueuePlace, SharePlace, Standing
 from alchemiscale_prefect.domain.keys import ScopedKey
@@ -12,7 +13,7 @@ from alchemiscale_prefect.domain.shares import Ledger, Shares
 from alchemiscale_prefect.domain.tasks import TaskStatus
 from alchemiscale_prefect.store import queue
 from alchemiscale_prefect.store.database import Database
-from alchemiscale_prefect.store.queries import explanations, tasks
+from alchemiscale_prefect.store.queries import explanations, pools, tasks
 from alchemiscale_prefect.store.queries import shares as usage
 
 
@@ -25,7 +26,7 @@ def explain(
     ----------
     database, everything
         As the principal sees it, and as it is. Of others' Scopes two numbers are told: which part of the next Tasks the
-        network has, and which part of all computing its group had.
+        network has, and which part of all computing its group had; and how full the work pools are, not of what.
     shares
         Fair share, as the dispatcher has it.
 
@@ -46,9 +47,14 @@ def explain(
         places = explanations.places(connection, found.id)
         restarts = explanations.restarts(connection, found.id)
     ledger = None
-    if any(place.open for place in places.values()):
+    seen = []
+    if attempt is not None and attempt.state is AttemptState.dispatched:
+        with everything.transaction() as connection:
+            seen = pools.seen(connection)
+    elif any(place.open for place in places.values()):
         with everything.transaction() as connection:
             queue.read_in_order(connection)
+            seen = pools.seen(connection)
             if shares is not None:
                 ledger = Ledger(shares, usage.usages(connection, shares.window))
             places = _with_chances(places, queue.contenders(connection), ledger, key)
@@ -65,6 +71,7 @@ def explain(
         places=tuple(places.values()),
         restarts=tuple(restarts),
         share=None if ledger is None else _share(ledger, key),
+        pools=seen,
         now=row.now,
     )
 

@@ -5,10 +5,12 @@ from datetime import timedelta
 
 from sqlalchemy import Connection, text
 
+from alchemiscale_prefect.domain.attempts import Capacity
 from alchemiscale_prefect.domain.losses import SETTLE_LOST
+from alchemiscale_prefect.domain.pools import BEAT
 from alchemiscale_prefect.store.queries.attempts import UNWANTED
 
-# the last probe is the claim's, see store.queue
+# the last of the probes is the claim's, see store.queue
 _DUE = text(
     f"""
     select
@@ -21,7 +23,9 @@ _DUE = text(
                 and flow_run_id is null and created_at < now() - :launch_grace) as unlaunched,
         exists (select 1 from (select id from network where weight > 0 offset 0) n
                 where exists (select 1 from action q where q.network_id = n.id and q.queued
-                              order by q.priority, q.draw limit 1 offset 0)) as queued
+                              order by q.priority, q.draw limit 1 offset 0)) as queued,
+        coalesce(p.heard_at < now() - :beat, true) as unheard, p.slots, p.paused, p.workers_online
+    from (select 1) one left join work_pool p on p.name = :pool
     """  # noqa: S608  the interpolated text is a constant
 )
 
@@ -44,6 +48,10 @@ class Due:
         Claims that got no flow run.
     queued
         Tasks that may be claimed.
+    unheard
+        That no dispatcher of the pool was heard of lately.
+    noted
+        What was last written down of what the pool has room for; ``None`` if nothing.
     """
 
     expired: bool
@@ -52,9 +60,13 @@ class Due:
     unsettled: bool
     unlaunched: bool
     queued: bool
+    unheard: bool
+    noted: Capacity | None
 
 
 def due(connection: Connection, pool: str, *, ask_after: timedelta, launch_grace: timedelta) -> Due:
     """What there is to do for `pool` now."""
     parameters = {"pool": pool, "ask_after": ask_after, "launch_grace": launch_grace, "settle_lost": SETTLE_LOST}
-    return Due(**connection.execute(_DUE, parameters).one()._mapping)
+    found = dict(connection.execute(_DUE, {**parameters, "beat": BEAT}).one()._mapping)
+    slots, paused, workers_online = (found.pop(name) for name in ("slots", "paused", "workers_online"))
+    return Due(**found, noted=None if paused is None else Capacity(slots, paused, workers_online))

@@ -12,6 +12,7 @@ from alchemiscale_prefect.store.tables.networks import (
     transformation,
 )
 from alchemiscale_prefect.store.tables.objects import gufe_object
+from alchemiscale_prefect.store.tables.pools import work_pool
 from alchemiscale_prefect.store.tables.restarts import restart_count, restart_pattern
 from alchemiscale_prefect.store.tables.results import result
 from alchemiscale_prefect.store.tables.scopes import scope
@@ -45,4 +46,5 @@ __all__ = [
     "task_history",
     "transformation",
     "unit_result",
+    "work_pool",
 ]

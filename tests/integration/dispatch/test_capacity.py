@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import event
 
 from alchemiscale_prefect.domain.attempts import Capacity
+from alchemiscale_prefect.domain.pools import BEAT
 from alchemiscale_prefect.services import dispatch
 from alchemiscale_prefect.services.dispatch import LAUNCH_GRACE, Pass
 from alchemiscale_prefect.settings import DispatchSettings
@@ -125,6 +126,14 @@ def test_an_idle_pass_is_one_statement_however_many_networks_there_are(
     with _statements(world.database) as sent:
         assert dispatch.dispatch(world.database, deaf, pool()) == Pass()
     assert [statement.split()[0] for statement in sent] == ["begin", "select", "end"]
+    # now and then it lets itself be heard of
+    world.execute("update work_pool set heard_at = heard_at - :beat", beat=BEAT)
+    with _statements(world.database) as heard:
+        assert dispatch.dispatch(world.database, deaf, pool()) == Pass()
+    assert [statement.split()[0] for statement in heard] == ["begin", "select", "end", "begin", "insert", "end"]
+    with _statements(world.database) as again:
+        dispatch.dispatch(world.database, deaf, pool())
+    assert len(again) == len(sent)
     # and a ping, as the connection lay idle: less than one a second
     every = DispatchSettings.model_fields["dispatch_interval_seconds"].default
-    assert (len(sent) + 1) / every < 1
+    assert (len(sent) + 1) / every + (len(heard) - len(sent)) / BEAT.total_seconds() < 1

@@ -17,6 +17,12 @@ from tests.integration.dispatch.world import MemoryLauncher, Net, World, own_key
 OTHER = Scope("other", "c", "p")
 
 
+@pytest.fixture(autouse=True)
+def dispatcher(world: World) -> None:
+    """One was heard of, whose pool has room."""
+    dispatch.dispatch(world.database, MemoryLauncher(), pool())
+
+
 def stand(world: World, key: ScopedKey, shares: Shares | None = None) -> Standing:
     """As the Task's user sees it."""
     mine = world.database.restricted(world.user.scopes)

@@ -234,25 +234,25 @@ def test_capacity_is_what_the_limits_leave_and_a_paused_pool_or_queue_has_none(
         others = PrefectLauncher(deploy_other(client, "limited"))
         queue = client.read_deployment_by_name(ours.deployment).work_queue_id
         assert queue is not None
-        assert ours.capacity() == Capacity()
+        assert ours.capacity() == Capacity(workers_online=False)
+        client.send_worker_heartbeat("limited", "somebody")
         client.update_work_pool("limited", WorkPoolUpdate(concurrency_limit=5))
-        assert ours.capacity() == Capacity(slots=5)
+        assert ours.capacity() == Capacity(slots=5, workers_online=True)
         # what runs and is about to counts when it is of others; what is only scheduled does not
         for states in ((), (Pending(),), (Pending(), Running()), (Pending(), Running(), Completed())):
             move(client, _launch_one(ours), *states)
             move(client, _launch_one(others), *states)
-        assert ours.capacity() == Capacity(slots=3)
+        assert ours.capacity() == Capacity(slots=3, workers_online=True)
         update_queue(client, queue, concurrency_limit=3)
-        assert ours.capacity() == Capacity(slots=1)
+        assert ours.capacity() == Capacity(slots=1, workers_online=True)
         client.update_work_pool("limited", WorkPoolUpdate(concurrency_limit=2))
-        assert ours.capacity() == Capacity(slots=0)
+        assert ours.capacity() == Capacity(slots=0, workers_online=True)
         update_queue(client, queue, is_paused=True)
         assert ours.capacity().paused
         update_queue(client, queue, is_paused=False)
         assert not ours.capacity().paused
         client.update_work_pool("limited", WorkPoolUpdate(is_paused=True))
         assert ours.capacity().paused
-        # a limit of none at all is as good as a pause
         client.update_work_pool("limited", WorkPoolUpdate(is_paused=False, concurrency_limit=0))
         assert ours.capacity().paused
         ours.close()

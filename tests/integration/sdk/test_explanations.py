@@ -6,8 +6,10 @@ import pytest
 
 from alchemiscale_prefect import AlchemiscaleClient, AlchemiscaleClientError, ScopedKey, TaskExplanation
 from alchemiscale_prefect.bootstrap import System
+from alchemiscale_prefect.domain.attempts import Capacity
 from alchemiscale_prefect.domain.pools import Pool
 from alchemiscale_prefect.services import dispatch
+from alchemiscale_prefect.store.queries import pools
 from tests.command_line import CommandLine
 
 
@@ -20,6 +22,8 @@ def test_what_stands_before_a_task(
     system: System,
     work: Callable[[], int],
 ) -> None:
+    with system.database.transaction() as connection:
+        pools.note(connection, Pool("pool", 1, 1), Capacity())
     tasks = client.create_tasks(transformation_key, count=3)
     last = tasks[-1]
     told = client.explain_task(last)
@@ -46,6 +50,8 @@ def test_what_stands_before_a_task(
     assert claimed.attempt is not None
     assert (claimed.attempt.pool, claimed.attempt.state) == ("pool", "dispatched")
     assert claimed.hindrances[0].code == "launch"
+    full = "- no work pool takes a Task now: pool is full: 1 of 1 places are taken, 1 of them by what waits for a worker"
+    assert full in cli.text("task", "why", last).splitlines()
     assert work() == 2
     assert [hindrance.text for hindrance in client.explain_task(last).hindrances] == ["it is complete"]
 

@@ -18,7 +18,7 @@ from alchemiscale_prefect.store.queries import scopes
 
 MINE, THEIRS = Scope("mine", "c", "p"), Scope("theirs", "c", "p")
 # what no scope owns: a restricted transaction has nothing to do with it, save that it writes to the audit
-CLOSED = {"identity", "identity_key", "identity_scope", "audit", "host"}
+CLOSED = {"identity", "identity_key", "identity_scope", "audit", "host", "work_pool"}
 CONFINED = {table.name for table in schema.metadata.sorted_tables} - CLOSED
 
 # one row in every table, all of one organisation; the ids follow from its number
