@@ -2,29 +2,39 @@
 
 import threading
 import time
+from collections.abc import Callable
+from types import SimpleNamespace
+
+import pytest
 
 from alchemiscale_prefect.domain.errors import AttemptVoid
+from alchemiscale_prefect.execution import lease as lease_module
 from alchemiscale_prefect.execution.lease import LeaseKeeper
 from alchemiscale_prefect.sdk.errors import AlchemiscaleConnectionError
 from alchemiscale_prefect.settings import ApiSettings, ComputeSettings
+from tests.waiting import wait_for
+
+LONG = 600.0
+"""A lease that does not end while a test runs."""
+
+
+def silent() -> None:
+    raise AlchemiscaleConnectionError("no answer")
 
 
 def test_renews_until_the_block_ends() -> None:
     renewals: list[float] = []
-    with LeaseKeeper(lambda: renewals.append(time.monotonic()), 60.0, 0.02, lambda _: None) as keeper:
-        time.sleep(0.3)
+    with LeaseKeeper(lambda: renewals.append(time.monotonic()), LONG, 0.02, lambda _: None) as keeper:
+        wait_for(lambda: len(renewals) >= 3, "renewals", every=0.01)
     seen = len(renewals)
-    assert seen >= 3
     assert not keeper.lost
     time.sleep(0.1)
     assert len(renewals) == seen, "renewed after the end"
 
 
 def test_renews_at_least_three_times_per_lease() -> None:
-    renewals: list[float] = []
-    with LeaseKeeper(lambda: renewals.append(time.monotonic()), 0.3, 1000.0, lambda _: None):
-        time.sleep(0.45)
-    assert len(renewals) >= 2
+    assert LeaseKeeper(lambda: None, 0.3, 1000.0, lambda _: None)._every_seconds == pytest.approx(0.1)
+    assert LeaseKeeper(lambda: None, 0.3, 0.05, lambda _: None)._every_seconds == 0.05
 
 
 def test_a_run_that_nobody_wants_hears_of_it_within_ten_seconds_where_nothing_is_set() -> None:
@@ -49,51 +59,82 @@ def test_a_void_attempt_is_lost_at_once() -> None:
     def renew() -> None:
         raise AttemptVoid("superseded")
 
-    with LeaseKeeper(renew, 60.0, 0.02, lost) as keeper:
-        assert lost.wait(5)
+    with LeaseKeeper(renew, LONG, 0.02, lost) as keeper:
+        assert lost.wait(60)
     assert keeper.lost
-    assert 50.0 < lost.left < 60.0
+    assert LONG - 100.0 < lost.left < LONG
 
 
-def test_a_silent_api_is_borne_until_the_lease_is_nearly_over() -> None:
-    lost = Lost()
-    began = time.monotonic()
+def test_a_silent_api_is_borne() -> None:
+    tries: list[int] = []
 
     def renew() -> None:
-        raise AlchemiscaleConnectionError("no answer")
+        tries.append(1)
+        silent()
 
-    with LeaseKeeper(renew, 1.0, 0.05, lost):
-        assert lost.wait(5)
-        lasted = time.monotonic() - began
-    assert 0.7 < lasted < 1.0
-    assert lost.left < 0.2, "it must be over before the lease is"
+    with LeaseKeeper(renew, LONG, 0.02, lambda _: None) as keeper:
+        wait_for(lambda: len(tries) >= 3, "heartbeats that fail", every=0.01)
+    assert not keeper.lost
+
+
+@pytest.fixture
+def watched(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], tuple[float, Lost]]:
+    """Watches a lease by a clock that goes on only while the watch waits: when, and with what left, it was lost."""
+
+    def watch(lease_seconds: float) -> tuple[float, Lost]:
+        now, lost = [1000.0], Lost()
+        monkeypatch.setattr(lease_module, "time", SimpleNamespace(monotonic=lambda: now[0]))
+
+        def wait(seconds: float) -> bool:
+            now[0] += seconds
+            return False
+
+        keeper = LeaseKeeper(silent, lease_seconds, 1.0, lost)
+        keeper._stopped = SimpleNamespace(wait=wait, is_set=lambda: False)  # type: ignore[assignment]
+        keeper._watch()
+        return now[0] - 1000.0, lost
+
+    return watch
+
+
+@pytest.mark.parametrize("lease_seconds", [1.0, 90.0])
+def test_silence_ends_when_the_lease_is_nearly_over(
+    watched: Callable[[float], tuple[float, Lost]], lease_seconds: float
+) -> None:
+    lasted, lost = watched(lease_seconds)
+    assert lasted == pytest.approx(0.85 * lease_seconds)
+    assert lost.left == pytest.approx(0.15 * lease_seconds), "it must be over before the lease is"
 
 
 def test_one_answer_in_time_makes_good_for_silence() -> None:
-    answers = iter([False, False, True] * 100)
-    lost = Lost()
+    answers = iter([False, False, True])
+    again = threading.Event()
 
     def renew() -> None:
-        if not next(answers):
-            raise AlchemiscaleConnectionError("no answer")
+        if not next(answers, False):
+            silent()
+        again.set()
 
-    with LeaseKeeper(renew, 2.0, 0.05, lost):
-        time.sleep(1.2)
-    assert not lost.is_set()
+    with LeaseKeeper(renew, LONG, 0.02, lambda _: None) as keeper:
+        began = keeper._renewed_at
+        assert again.wait(60)
+        wait_for(lambda: keeper._renewed_at > began, "the lease to begin anew", every=0.01)
 
 
 def test_a_heartbeat_that_hangs_does_not_outlast_the_lease() -> None:
-    lost, over = Lost(), threading.Event()
+    lost, hangs, over = Lost(), threading.Event(), threading.Event()
     began = time.monotonic()
 
     def renew() -> None:
-        over.wait(10)
+        hangs.set()
+        over.wait(120)
 
     with LeaseKeeper(renew, 1.0, 0.05, lost):
-        assert lost.wait(5)
-        lasted = time.monotonic() - began
+        assert hangs.wait(60)
+        assert lost.wait(60)
+        assert time.monotonic() - began > 0.7
+        assert not over.is_set()
         over.set()
-    assert 0.7 < lasted < 1.0
 
 
 def test_a_lease_is_lost_once() -> None:
@@ -103,8 +144,10 @@ def test_a_lease_is_lost_once() -> None:
         time.sleep(0.2)
         raise AttemptVoid("superseded")
 
-    with LeaseKeeper(renew, 0.2, 0.05, losses.append):
-        time.sleep(0.6)
+    # the heartbeat says so, and the time is over
+    with LeaseKeeper(renew, 0.2, 0.05, losses.append) as keeper:
+        for thread in keeper._threads:
+            thread.join(60)
     assert len(losses) == 1
 
 
