@@ -1,14 +1,25 @@
 """What every test has."""
 
 import gc
+import os
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
 
+LONG_FORMS = ("ALCHEMISCALE_TEST_HISTORIES", "ALCHEMISCALE_HOST_EXAMPLES")
+"""Of `make soak`. Everywhere else hypothesis has the same examples always: what is found by chance should not refuse
+somebody else's change."""
+
 # a busy machine is no failure
-settings.register_profile("tests", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
+settings.register_profile(
+    "tests",
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+    derandomize=not any(name in os.environ for name in LONG_FORMS),
+    print_blob=True,
+)
 settings.load_profile("tests")
 
 

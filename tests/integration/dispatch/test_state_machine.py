@@ -1,5 +1,9 @@
-"""Random histories of Tasks, through the services and on a real Postgres, against a model of a few lines."""
+"""Random histories of Tasks, through the services and on a real Postgres, against a model of a few lines.
 
+``ALCHEMISCALE_TEST_HISTORIES`` (`make soak`) is how many of them there are.
+"""
+
+import os
 import shutil
 import tempfile
 import uuid
@@ -29,6 +33,7 @@ from alchemiscale_prefect.store.queries import losses
 from tests.integration.dispatch.model import Model, ModelRun
 from tests.integration.dispatch.world import World, pool
 
+EXAMPLES = int(os.environ.get("ALCHEMISCALE_TEST_HISTORIES", "25"))
 MAX_LOSSES = 3
 HOURS = BackOff(timedelta(hours=2), timedelta(hours=5))
 PICK = st.integers(0, 99)
@@ -360,7 +365,7 @@ def test_histories(database: Database) -> None:
     run_state_machine_as_test(
         machine,
         settings=settings(
-            max_examples=25,
+            max_examples=EXAMPLES,
             stateful_step_count=40,
             deadline=None,
             # on a database every step costs: shrinking takes longer than a test may

@@ -4,7 +4,7 @@ import functools
 import json
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alchemiscale_prefect.domain.errors import InvalidInput, UnknownState
@@ -195,7 +195,7 @@ def test_a_cascade_stops_the_runs_below(edge, make_tasks, force, set_status, att
 FORESTS = st.lists(st.tuples(st.none() | st.integers(0, 7), st.sampled_from(list(TaskStatus))), min_size=1, max_size=8)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60)
 @given(forest=FORESTS, targets=st.sets(st.integers(0, 7), min_size=1), new=st.sampled_from(list(TaskStatus)))
 def test_any_forest_of_tasks_obeys_the_table(database, operator, edge, make_tasks, force, forest, targets, new):
     """The database against the table of transitions and the rule of the cascade, in a few lines of Python."""

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import zstandard
 from gufe.tokenization import JSON_HANDLER
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alchemiscale_prefect.chemistry import keyed_chains
@@ -246,7 +246,7 @@ _TEXT = keyed_chains.to_json(_NETWORK)
 _DATA = keyed_chains.compress(_NETWORK)
 
 
-@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60)
 @given(end=st.integers(0, len(_TEXT) - 1))
 def test_truncated_text_is_refused(end: int) -> None:
     with pytest.raises(InvalidKeyedChain):
