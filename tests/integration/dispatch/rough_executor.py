@@ -141,17 +141,13 @@ class Execution:
             except LeaseHeld:
                 time.sleep(0.1)
                 continue
-            self._trace("begun")
+            self._trace("begun", self._still_mine())
             return
 
     def _compute(self) -> bool:
         """A step of the work; whether there may be another."""
         time.sleep(0.05 * self.chance.random())
-        now = time.time()
-        if now >= self.renewed + SAFE * self.run.lease.total_seconds():
-            # its keeper has ended it
-            self._vanish()
-        self._trace("computes", now)
+        self._trace("computes", self._still_mine())
         self.renewed = time.time()
         self.run.heartbeat()
         if self.orchestrator.is_cancelling(self.run.flow_run):
@@ -159,6 +155,14 @@ class Execution:
             self._end()
             return False
         return True
+
+    def _still_mine(self) -> float:
+        """Now, if the lease is good by this process's own clock."""
+        now = time.time()
+        if now >= self.renewed + SAFE * self.run.lease.total_seconds():
+            # its keeper has ended it
+            self._vanish()
+        return now
 
     def _finish(self, ok: bool) -> None:
         answer = self.run.complete(ok)
