@@ -39,6 +39,7 @@ def close_all(database_url):
 
 
 def test_a_connection_in_use_is_not_asked_for(database, backend, monkeypatch):
+    monkeypatch.setattr(liveness, "FRESH_SECONDS", 600.0)
     first = backend()
     monkeypatch.setattr(database.engine.dialect, "do_ping", lambda _: pytest.fail("asked"))
     assert backend() == first
@@ -51,7 +52,8 @@ def test_one_that_died_while_idle_is_replaced_unnoticed(backend, close_all, monk
     assert backend() != first
 
 
-def test_one_that_dies_in_use_is_a_passing_failure_once(backend, close_all):
+def test_one_that_dies_in_use_is_a_passing_failure_once(backend, close_all, monkeypatch):
+    monkeypatch.setattr(liveness, "FRESH_SECONDS", 600.0)
     first = backend()
     backend()
     close_all()
