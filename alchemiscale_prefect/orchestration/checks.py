@@ -1,4 +1,4 @@
-"""Whether Prefect is there, and has what the dispatcher and the workers need."""
+"""Whether Prefect is there, and has what the dispatcher, the workers and the control pool need."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -6,21 +6,21 @@ from datetime import UTC, datetime
 import httpx
 import prefect
 from prefect.client.orchestration import SyncPrefectClient, get_client
-from prefect.client.schemas.objects import WorkPool
 from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 from prefect.settings import PREFECT_API_URL
 
 from alchemiscale_prefect.domain import checks
 from alchemiscale_prefect.domain.checks import Check
+from alchemiscale_prefect.orchestration.control_checks import check_control
 from alchemiscale_prefect.orchestration.deployments import ENTRYPOINT
+from alchemiscale_prefect.orchestration.pool_checks import DEPLOY, check_pool
 
 TIMEOUT_SECONDS = 10.0
 NOT_SET = "PREFECT_API_URL is not set, neither in the environment nor in Prefect's profile"
-DEPLOY = "run: alchemiscale-prefect deploy --pool {pool}"
 
 
 def check_prefect(pool: str, deployment: str) -> list[Check]:
-    """Look at the Prefect API that is configured, a work pool there, its workers and a deployment.
+    """Look at the Prefect API that is configured, a work pool there, its workers, a deployment and the control pool.
 
     Parameters
     ----------
@@ -35,7 +35,12 @@ def check_prefect(pool: str, deployment: str) -> list[Check]:
         return [checks.skipped("Prefect API", NOT_SET)]
     with get_client(httpx_settings={"timeout": TIMEOUT_SECONDS}, sync_client=True) as client:
         try:
-            return [*_server(client, url), *_work_pool(client, pool), _deployment(client, pool, deployment)]
+            return [
+                *_server(client, url),
+                *check_pool(client, pool),
+                _deployment(client, pool, deployment),
+                *check_control(client, pool),
+            ]
         except (httpx.HTTPError, PrefectHTTPStatusError) as error:
             what = str(error).splitlines()[0] if str(error) else type(error).__qualname__
             fix = "see that the Prefect server runs, and that PREFECT_API_URL is its address with /api at the end"
@@ -56,38 +61,6 @@ def _server(client: SyncPrefectClient, url: str) -> Iterator[Check]:
     yield checks.http_clock("Prefect's clock", healthy.headers.get("date"), sent, answered)
 
 
-def _work_pool(client: SyncPrefectClient, name: str) -> Iterator[Check]:
-    try:
-        pool = client.read_work_pool(name)
-    except ObjectNotFound:
-        yield checks.failed("work pool", f"there is no {name!r}", DEPLOY.format(pool=name))
-        yield checks.skipped("workers", "there is no work pool")
-        return
-    if pool.is_paused:
-        yield checks.warning(
-            "work pool", f"{name!r} is paused: nothing starts", f"run: prefect work-pool resume {name}"
-        )
-    elif pool.concurrency_limit == 0:
-        fix = f"run: prefect work-pool clear-concurrency-limit {name}"
-        yield checks.warning("work pool", f"{name!r} has the concurrency limit 0: nothing starts", fix)
-    else:
-        yield checks.ok("work pool", f"{name!r}, type {pool.type}")
-    yield _workers(client, pool)
-
-
-def _workers(client: SyncPrefectClient, pool: WorkPool) -> Check:
-    statuses = [
-        str(getattr(worker.status, "value", worker.status)) for worker in client.read_workers_for_work_pool(pool.name)
-    ]
-    online = statuses.count("ONLINE")
-    if online:
-        return checks.ok("workers", f"{online} online")
-    seen = f"; {len(statuses)} were there before" if statuses else ""
-    return checks.warning(
-        "workers", f"none is online{seen}", f"run on a machine: prefect worker start --pool {pool.name}"
-    )
-
-
 def _deployment(client: SyncPrefectClient, pool: str, name: str) -> Check:
     fix = DEPLOY.format(pool=pool)
     try:
@@ -100,7 +73,7 @@ def _deployment(client: SyncPrefectClient, pool: str, name: str) -> Check:
         )
     if deployment.paused:
         # only schedules of a paused deployment stop, and ours has none
-        return checks.warning("deployment", f"{name!r} is paused", f"run: prefect deployment resume {name}")
+        return checks.warning("deployment", f"{name!r} is paused", "switch it on in Prefect's pages, under Deployments")
     if deployment.entrypoint != ENTRYPOINT:
         return checks.failed("deployment", f"{name!r} starts {deployment.entrypoint}, not {ENTRYPOINT}", fix)
     return checks.ok("deployment", f"{name!r}")

@@ -24,12 +24,15 @@ class ControlFlow:
         Of the deployment.
     schedules
         What it begins with.
+    otherwise
+        What is so as long as it does not run.
     """
 
     name: str
     entrypoint: str
     description: str
     schedules: tuple[DeploymentScheduleCreate, ...]
+    otherwise: str
 
 
 def _every(interval: timedelta, slug: str, most: int = 2, **parameters: Any) -> DeploymentScheduleCreate:
@@ -43,12 +46,14 @@ RECONCILE = ControlFlow(
     "alchemiscale_prefect.flows.reconcile.reconcile",
     "Holds our tables, Prefect's flow runs and the object store against each other, and mends",
     (_every(timedelta(minutes=10), "runs"), _every(timedelta(days=1), "objects", most=1, objects=True)),
+    "what no dispatcher looks after is not mended",
 )
 STRATEGY = ControlFlow(
     "strategy",
     "alchemiscale_prefect.flows.strategy.strategy",
     "Performs the Strategies of networks that are due",
     (_every(timedelta(minutes=5), "due"),),
+    "no Strategy is performed by itself",
 )
 
 

@@ -6,12 +6,14 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import httpx
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.states import State
 
+from alchemiscale_prefect.domain.attempts import AttemptId, Launch
+from alchemiscale_prefect.orchestration.launcher import PrefectLauncher
 from tests.ports import free_port
 from tests.waiting import wait_for
 
@@ -38,7 +40,11 @@ def prefect_server(folder: Path) -> Iterator[str]:
         yield url
     finally:
         server.terminate()
-        server.wait(30)
+        try:
+            server.wait(60)
+        except subprocess.TimeoutExpired:
+            server.kill()
+            server.wait()
 
 
 def _environment(folder: Path) -> dict[str, str]:
@@ -75,3 +81,18 @@ def deploy_other(client: SyncPrefectClient, work_pool: str) -> str:
 def update_queue(client: SyncPrefectClient, queue: UUID, **changes: object) -> None:
     """Change a work queue."""
     client.request("PATCH", "/work_queues/{id}", path_params={"id": queue}, json=changes).raise_for_status()
+
+
+def make_launches(count: int, n: int = 1) -> list[Launch]:
+    """Of as many Tasks."""
+    return [
+        Launch(AttemptId(f"Task-{uuid4().hex}-org-campaign-project", n), ("alchemiscale", "scope:x"))
+        for _ in range(count)
+    ]
+
+
+def launch_one(launcher: PrefectLauncher) -> UUID:
+    """The flow run that it launches."""
+    (launched,) = launcher.launch(make_launches(1))
+    assert launched.flow_run_id is not None
+    return launched.flow_run_id

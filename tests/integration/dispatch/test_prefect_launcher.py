@@ -19,13 +19,21 @@ from alchemiscale_prefect.orchestration import flow_runs as flow_runs_module
 from alchemiscale_prefect.orchestration import launcher as launcher_module
 from alchemiscale_prefect.orchestration.cancellation import is_cancelled
 from alchemiscale_prefect.orchestration.checks import check_prefect
+from alchemiscale_prefect.orchestration.control import RECONCILE, STRATEGY, deploy_control
 from alchemiscale_prefect.orchestration.deployments import deploy_run_task, ensure_process_pool
 from alchemiscale_prefect.orchestration.flow_runs import PrefectFlowRuns
 from alchemiscale_prefect.orchestration.launcher import LOOK_UP_SIZE, PrefectLauncher
 from alchemiscale_prefect.services import dispatch
 from alchemiscale_prefect.services.dispatch import Pass
 from tests.command_line import CommandLine
-from tests.integration.dispatch.prefect_server import deploy_other, move, prefect_server, update_queue
+from tests.integration.dispatch.prefect_server import (
+    deploy_other,
+    launch_one,
+    make_launches,
+    move,
+    prefect_server,
+    update_queue,
+)
 from tests.integration.dispatch.world import World, pool
 
 POOL = "test-pool"
@@ -59,19 +67,6 @@ def launcher(prefect_api_url: str, deployment: str) -> Iterator[PrefectLauncher]
         launcher.close()
 
 
-def _launches(count: int, n: int = 1) -> list[Launch]:
-    return [
-        Launch(AttemptId(f"Task-{uuid.uuid4().hex}-org-campaign-project", n), ("alchemiscale", "scope:x"))
-        for _ in range(count)
-    ]
-
-
-def _launch_one(launcher: PrefectLauncher) -> uuid.UUID:
-    (launched,) = launcher.launch(_launches(1))
-    assert launched.flow_run_id is not None
-    return launched.flow_run_id
-
-
 def test_deploying_twice_changes_nothing(client: SyncPrefectClient, deployment: str) -> None:
     before = client.read_deployment_by_name(deployment)
     ensure_process_pool(client, POOL)
@@ -80,7 +75,7 @@ def test_deploying_twice_changes_nothing(client: SyncPrefectClient, deployment: 
 
 
 def test_a_flow_run_is_named_and_tagged_after_its_task(client: SyncPrefectClient, launcher: PrefectLauncher) -> None:
-    launches = _launches(1, n=7)
+    launches = make_launches(1, n=7)
     (launched,) = launcher.launch(launches)
     assert launched.attempt == launches[0].attempt
     run = client.read_flow_run(launched.flow_run_id)
@@ -93,7 +88,7 @@ def test_a_flow_run_is_named_and_tagged_after_its_task(client: SyncPrefectClient
 
 
 def test_asking_twice_makes_one_flow_run(launcher: PrefectLauncher) -> None:
-    launches = _launches(30)  # two calls
+    launches = make_launches(30)  # two calls
     first = launcher.launch(launches)
     assert [item.attempt for item in first] == [launch.attempt for launch in launches]
     assert len({item.flow_run_id for item in first}) == 30
@@ -102,7 +97,7 @@ def test_asking_twice_makes_one_flow_run(launcher: PrefectLauncher) -> None:
 
 
 def test_the_next_attempt_is_another_flow_run(launcher: PrefectLauncher) -> None:
-    (launch,) = _launches(1)
+    (launch,) = make_launches(1)
     again = Launch(AttemptId(launch.attempt.task, 2), launch.tags)
     first, second = launcher.launch([launch, again])
     assert first.flow_run_id != second.flow_run_id
@@ -110,7 +105,7 @@ def test_the_next_attempt_is_another_flow_run(launcher: PrefectLauncher) -> None
 
 def test_a_key_whose_run_was_cancelled_gives_the_old_run(launcher: PrefectLauncher) -> None:
     """Why the number of the attempt is in the key."""
-    launches = _launches(1)
+    launches = make_launches(1)
     (first,) = launcher.launch(launches)
     launcher.cancel([first.flow_run_id])
     assert launcher.launch(launches) == (first,)
@@ -120,7 +115,7 @@ def test_a_key_whose_run_was_cancelled_gives_the_old_run(launcher: PrefectLaunch
 def test_an_item_that_fails_is_told_apart_from_its_neighbours(
     client: SyncPrefectClient, launcher: PrefectLauncher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    launches = _launches(3)
+    launches = make_launches(3)
     real = launcher._post
 
     def damaged(path: str, body: list[dict[str, object]]) -> object:
@@ -147,10 +142,10 @@ def test_states_are_told_in_our_words(client: SyncPrefectClient, launcher: Prefe
         RunState.running: (Pending(), Running()),
         RunState.ended: (Pending(), Running(), Completed()),
     }
-    runs = {_launch_one(launcher): state for state in histories}
+    runs = {launch_one(launcher): state for state in histories}
     for flow_run, state in runs.items():
         move(client, flow_run, *histories[state])
-    crashed, unknown = _launch_one(launcher), uuid.uuid4()
+    crashed, unknown = launch_one(launcher), uuid.uuid4()
     move(client, crashed, Pending(), Crashed(message="Process exited with status code: 137."))
     assert launcher.states([*runs, crashed, unknown]) == {
         **runs,
@@ -168,7 +163,7 @@ def test_states_are_told_in_our_words(client: SyncPrefectClient, launcher: Prefe
 
 def test_more_runs_than_one_call_may_name(launcher: PrefectLauncher) -> None:
     unknown = [uuid.uuid4() for _ in range(2 * LOOK_UP_SIZE)]
-    known = [_launch_one(launcher) for _ in range(2)]
+    known = [launch_one(launcher) for _ in range(2)]
     states = launcher.states([*unknown, *known])
     assert {flow_run for flow_run, state in states.items() if state is RunState.scheduled} == set(known)
     assert len(states) == 2 * LOOK_UP_SIZE + 2
@@ -179,7 +174,7 @@ def test_more_runs_than_one_call_may_name(launcher: PrefectLauncher) -> None:
 def test_a_scheduled_run_is_cancelled_at_once_and_a_running_one_asked_to_stop(
     client: SyncPrefectClient, launcher: PrefectLauncher
 ) -> None:
-    scheduled, pending, running = (_launch_one(launcher) for _ in range(3))
+    scheduled, pending, running = (launch_one(launcher) for _ in range(3))
     move(client, pending, Pending())
     move(client, running, Pending(), Running())
     assert launcher.cancel([scheduled, pending, running]) == {scheduled, pending, running}
@@ -190,14 +185,14 @@ def test_a_scheduled_run_is_cancelled_at_once_and_a_running_one_asked_to_stop(
         running: StateType.CANCELLING,
     }
     # what a run asks that is told to stop
-    assert [is_cancelled(flow_run) for flow_run in (pending, running, _launch_one(launcher))] == [True, True, False]
+    assert [is_cancelled(flow_run) for flow_run in (pending, running, launch_one(launcher))] == [True, True, False]
     # whoever asks again, after a crash, hears the same
     assert launcher.cancel([scheduled, pending, running]) == {scheduled, pending, running}
 
 
 @pytest.mark.parametrize("end", [Completed(), Crashed()], ids=lambda state: state.name)
 def test_a_run_that_has_ended_stays_as_it_is(client: SyncPrefectClient, launcher: PrefectLauncher, end: State) -> None:
-    flow_run = _launch_one(launcher)
+    flow_run = launch_one(launcher)
     move(client, flow_run, Pending(), Running(), end)
     assert launcher.cancel([flow_run]) == {flow_run}
     assert client.read_flow_run(flow_run).state_type is end.type
@@ -206,22 +201,22 @@ def test_a_run_that_has_ended_stays_as_it_is(client: SyncPrefectClient, launcher
 def test_a_run_that_somebody_deleted_is_missing_and_settled(
     client: SyncPrefectClient, launcher: PrefectLauncher
 ) -> None:
-    flow_run = _launch_one(launcher)
+    flow_run = launch_one(launcher)
     client.delete_flow_run(flow_run)
     assert launcher.states([flow_run]) == {flow_run: RunState.missing}
     assert launcher.cancel([flow_run]) == {flow_run}
 
 
 def test_a_deployment_made_anew_is_found(client: SyncPrefectClient, launcher: PrefectLauncher, deployment: str) -> None:
-    _launch_one(launcher)
+    launch_one(launcher)
     client.delete_deployment(client.read_deployment_by_name(deployment).id)
     deploy_run_task(client, POOL, working_directory=Path("/tmp"))
-    _launch_one(launcher)
+    launch_one(launcher)
 
 
 def test_a_deployment_that_is_not_there_is_named_and_nothing_is_made(client: SyncPrefectClient) -> None:
     with pytest.raises(Unavailable, match="no deployment run-task/nowhere; make it with: alchemiscale-prefect"):
-        PrefectLauncher("run-task/nowhere", client).launch(_launches(1))
+        PrefectLauncher("run-task/nowhere", client).launch(make_launches(1))
 
 
 def test_capacity_is_what_the_limits_leave_and_a_paused_pool_or_queue_has_none(
@@ -240,8 +235,8 @@ def test_capacity_is_what_the_limits_leave_and_a_paused_pool_or_queue_has_none(
         assert ours.capacity() == Capacity(slots=5, workers_online=True)
         # what runs and is about to counts when it is of others; what is only scheduled does not
         for states in ((), (Pending(),), (Pending(), Running()), (Pending(), Running(), Completed())):
-            move(client, _launch_one(ours), *states)
-            move(client, _launch_one(others), *states)
+            move(client, launch_one(ours), *states)
+            move(client, launch_one(others), *states)
         assert ours.capacity() == Capacity(slots=3, workers_online=True)
         update_queue(client, queue, concurrency_limit=3)
         assert ours.capacity() == Capacity(slots=1, workers_online=True)
@@ -300,7 +295,7 @@ def test_a_life_of_a_task_with_the_real_orchestrator(
 def test_what_kubernetes_writes_into_the_logs_says_why_a_run_ended(
     client: SyncPrefectClient, launcher: PrefectLauncher
 ) -> None:
-    explained, silent = (_launch_one(launcher) for _ in range(2))
+    explained, silent = (launch_one(launcher) for _ in range(2))
     for flow_run in (explained, silent):
         move(client, flow_run, Pending(), Running(), Crashed(message="No active or succeeded pods found for any job"))
     lines = ["Pod was evicted: The pod was evicted from its node. The node was low on resource: memory.", "other words"]
@@ -317,12 +312,12 @@ def test_flow_runs_under_way_and_closed_pools_are_what_prefect_says(
 ) -> None:
     monkeypatch.setattr(flow_runs_module, "PAGE", 2)
     flow_runs = PrefectFlowRuns(client)
-    launches = _launches(4, n=3)
-    waiting, running, cancelling, over = (item.flow_run_id or uuid.uuid4() for item in launcher.launch(launches))
+    made = make_launches(4, n=3)
+    waiting, running, cancelling, over = (item.flow_run_id or uuid.uuid4() for item in launcher.launch(made))
     move(client, running, Pending(), Running())
     move(client, cancelling, Pending(), Cancelling())
     move(client, over, Pending(), Running(), Completed())
-    ours = [launch.attempt for launch in launches]
+    ours = [launch.attempt for launch in made]
     found = {run.flow_run_id: run.state for run in flow_runs.under_way() if run.attempt in ours}
     assert found == {waiting: RunState.scheduled, running: RunState.running, cancelling: RunState.cancelling}
     flow_runs.end([cancelling])
@@ -333,9 +328,6 @@ def test_flow_runs_under_way_and_closed_pools_are_what_prefect_says(
         "closed": "its work pool is paused",
         "none": "its work pool was deleted",
     }
-
-
-# --- checks -----------------------------------------------------------------------------------------------------------
 
 
 def _unwell(pool: str, deployment: str) -> dict[str, str]:
@@ -350,6 +342,10 @@ def test_what_the_dispatcher_needs_of_prefect_is_looked_at(
     with temporary_settings({PREFECT_API_URL: prefect_api_url}):
         ensure_process_pool(client, "checked")
         name = deploy_run_task(client, "checked", working_directory=Path("/tmp"))
+        missing = {"reconcile deployment": "failed", "strategy deployment": "failed"}
+        assert _unwell("checked", name) == {"workers": "warning", **missing}
+        for flow in (RECONCILE, STRATEGY):
+            deploy_control(client, flow, "checked", working_directory=Path("/tmp"))
         assert _unwell("checked", name) == {"workers": "warning"}
         client.send_worker_heartbeat("checked", "a worker", 30.0)
         assert _unwell("checked", name) == {}
@@ -362,6 +358,9 @@ def test_what_the_dispatcher_needs_of_prefect_is_looked_at(
         assert _unwell("checked", deployment) == {"deployment": "failed"}
         assert _unwell("checked", "run-task/none") == {"deployment": "failed"}
         assert _unwell("none", name) == {"work pool": "failed", "workers": "skipped", "deployment": "failed"}
+        # what looks after the rest, where its pool is gone
+        client.delete_work_pool("checked")
+        assert _unwell(POOL, deployment) == {"workers": "warning", **missing}
 
 
 def test_deploying_by_the_command_line_makes_all_there_is_once_and_says_so(
