@@ -14,6 +14,7 @@ from alchemiscale_prefect.domain.keys import ScopedKey
 from alchemiscale_prefect.domain.pools import BEAT, Pool
 from alchemiscale_prefect.domain.reconcile import Found
 from alchemiscale_prefect.services import database_checks, dispatch, dispatcher, iterations, reconcile
+from alchemiscale_prefect.services.shares import Books
 from alchemiscale_prefect.services.strategy_processes import StrategyProcesses
 from alchemiscale_prefect.settings import (
     ApiSettings,
@@ -112,11 +113,15 @@ def run_dispatcher(stop: Event) -> None:
     launcher = PrefectLauncher(settings.deployment)
     pool = _pool(settings)
     listener = QueueListener(database)
+    books = Books()
     # an idle dispatcher says nothing else
     structlog.get_logger(__name__).info("dispatching", pool=pool.name, deployment=settings.deployment)
     try:
         dispatcher.run(
-            lambda: dispatch.dispatch(database, launcher, pool), listener, settings.dispatch_interval_seconds, stop
+            lambda: dispatch.dispatch(database, launcher, pool, books),
+            listener,
+            settings.dispatch_interval_seconds,
+            stop,
         )
     finally:
         listener.close()

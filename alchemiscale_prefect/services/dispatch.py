@@ -12,6 +12,7 @@ from alchemiscale_prefect.domain.attempts import Capacity, Launch, Launched, Lau
 from alchemiscale_prefect.domain.pools import Pool
 from alchemiscale_prefect.services import shares
 from alchemiscale_prefect.services.losses import ASK_AFTER, give_back_paused, give_up_expired, give_up_never_begun
+from alchemiscale_prefect.services.shares import Books
 from alchemiscale_prefect.store import queue
 from alchemiscale_prefect.store.database import Database
 from alchemiscale_prefect.store.queries import attempts, losses, pools
@@ -36,10 +37,15 @@ class Pass:
     cancelled: int = 0
 
 
-def dispatch(database: Database, launcher: Launcher, pool: Pool) -> Pass:
+def dispatch(database: Database, launcher: Launcher, pool: Pool, books: Books | None = None) -> Pass:
     """One pass: give up what is lost, stop what nobody wants, launch what is claimed, claim what fits.
 
     One statement when there is nothing to do, and no question to the orchestrator.
+
+    Parameters
+    ----------
+    books
+        Of fair share, kept from pass to pass.
     """
     with database.transaction() as connection:
         due = queries.due(connection, pool.name, ask_after=ASK_AFTER, launch_grace=LAUNCH_GRACE)
@@ -50,7 +56,7 @@ def dispatch(database: Database, launcher: Launcher, pool: Pool) -> Pass:
     rested = end_rest(database) if due.rested else 0
     cancelled = stop_unwanted(database, launcher, pool) if due.unsettled or lost or given_back else 0
     capacity = launcher.capacity() if due.queued or due.unlaunched or lost or rested else None
-    launched = [] if capacity is None or capacity.paused else _fill(database, launcher, pool, capacity)
+    launched = [] if capacity is None or capacity.paused else _fill(database, launcher, pool, capacity, books)
     failed = sum(item.flow_run_id is None for item in launched)
     if due.unheard or capacity not in (None, due.noted):
         with database.transaction() as connection:
@@ -58,7 +64,9 @@ def dispatch(database: Database, launcher: Launcher, pool: Pool) -> Pass:
     return Pass(len(launched) - failed, failed, lost, cancelled)
 
 
-def claim(database: Database, pool: Pool, capacity: Capacity = UNLIMITED) -> tuple[Launch, ...]:
+def claim(
+    database: Database, pool: Pool, capacity: Capacity = UNLIMITED, books: Books | None = None
+) -> tuple[Launch, ...]:
     """Take Tasks off the queue for the pool's free slots and its buffer, each with a committed attempt."""
     with database.transaction() as connection:
         if not queue.try_lock_pool(connection, pool.name):
@@ -67,12 +75,14 @@ def claim(database: Database, pool: Pool, capacity: Capacity = UNLIMITED) -> tup
         room = pool.room(capacity, load.dispatched, load.in_flight)
         if room <= 0:
             return ()
-        return queue.claim(connection, pool.name, room, shares.hand_out(connection, pool.shares))
+        return queue.claim(connection, pool.name, room, shares.hand_out(connection, pool.shares, books))
 
 
-def _fill(database: Database, launcher: Launcher, pool: Pool, capacity: Capacity) -> list[Launched]:
+def _fill(
+    database: Database, launcher: Launcher, pool: Pool, capacity: Capacity, books: Books | None
+) -> list[Launched]:
     again = _launch(database, launcher, _unlaunched(database, pool))
-    return [*again, *_launch(database, launcher, claim(database, pool, capacity))]
+    return [*again, *_launch(database, launcher, claim(database, pool, capacity, books))]
 
 
 def end_rest(database: Database) -> int:

@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 from datetime import timedelta
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -10,9 +11,10 @@ from sqlalchemy import event, text
 
 from alchemiscale_prefect.domain.access import Principal
 from alchemiscale_prefect.domain.scopes import Scope
-from alchemiscale_prefect.domain.shares import Shares
+from alchemiscale_prefect.domain.shares import Ledger, Shares
 from alchemiscale_prefect.services import dispatch, metrics, shares
 from alchemiscale_prefect.store import queue
+from alchemiscale_prefect.store.queries import shares as queries
 from tests.integration.dispatch.world import MemoryLauncher, Net, World, pool
 
 MANY, FEW = Scope("many"), Scope("few")
@@ -190,3 +192,43 @@ def test_a_whole_pass_goes_by_the_shares(world: World) -> None:
     assert organisations(world) == {"few": 6, "many": 2}
     with world.database.transaction() as connection:
         assert queue.load(connection, "pool").in_flight == 8
+
+
+def test_what_ended_long_ago_is_read_now_and_then_and_counts_all_the_same(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shares, "MOST_AGE", timedelta(hours=1))
+    crowd(world, 3, 20)
+    launcher, books = MemoryLauncher(), shares.Books()
+    eight = pool(buffer=8, max_in_flight=8, shares=THREE_TO_ONE)
+    asked: list[str] = []
+    event.listen(world.database.engine, "before_cursor_execute", lambda _c, _u, told, *_: asked.append(told))
+
+    def one_pass() -> list[float]:
+        """What the books have, beside what a read of the whole window gives."""
+        dispatch.dispatch(world.database, launcher, eight, books)
+        with world.database.transaction() as connection:
+            kept = Ledger(THREE_TO_ONE, books.usages(connection, THREE_TO_ONE.window)).standings()
+            read = Ledger(THREE_TO_ONE, queries.usages(connection, THREE_TO_ONE.window)).standings()
+        for one, other in zip(kept, read, strict=True):
+            assert one.group == other.group
+            assert one.used == pytest.approx(other.used, rel=1e-9)
+            assert (one.committed, one.expected) == pytest.approx((other.committed, other.expected), rel=1e-9)
+        return [one.used for one in kept]
+
+    # some ended an hour ago, others end from now on, with each pass
+    dispatch.claim(world.database, eight)
+    world.execute("update attempt set state = 'complete', started_at = created_at, ended_at = now()")
+    world.age(3600)
+    used = [one_pass()]
+    for _ in range(3):
+        world.execute(
+            "update attempt set state = 'complete', started_at = now() - interval '100 s', ended_at = now() "
+            "where state = 'dispatched'"
+        )
+        used.append(one_pass())
+    assert [round(sum(after) - sum(before)) for before, after in pairwise(used)] == [800, 800, 800]
+    assert sum("a.ended_at <=" in statement for statement in asked) == 1
+    monkeypatch.setattr(shares, "MOST_AGE", timedelta(seconds=-1))
+    one_pass()
+    assert sum("a.ended_at <=" in statement for statement in asked) == 2
