@@ -24,7 +24,7 @@ def test_failures_at_the_same_time_are_each_counted(world: World) -> None:
 
         def fails(run: FlowRun, start: Barrier = start) -> None:
             run.store_result(False)
-            start.wait(30)
+            start.wait(120)
             finish(run, CUDA)
 
         with ThreadPoolExecutor(8) as pool:
@@ -47,20 +47,20 @@ def test_patterns_that_come_while_a_task_fails_decide_about_it(
     def late(connection: Connection, task_id: int) -> list[str]:
         # the Task has failed without a pattern to look at, but nobody can see that yet
         failed.set()
-        assert go_on.wait(30)
+        assert go_on.wait(120)
         return drop(connection, task_id)
 
     monkeypatch.setattr(checkpoints, "drop", late)
     with ThreadPoolExecutor(2) as pool:
         failing = pool.submit(finish, run, CUDA)
-        assert failed.wait(30)
+        assert failed.wait(120)
         adding = pool.submit(add, world, net, ["CUDA"], 1)
         with pytest.raises(TimeoutError):
             adding.result(1)
         assert restarts.of_networks(world.database, world.user, [net.key]) == [{}]
         go_on.set()
-        assert failing.result(30).status == "error"
-        adding.result(30)
+        assert failing.result(120).status == "error"
+        adding.result(120)
     assert state(world, key) == ("waiting", {"one"})
     assert counts(world) == {("one", "CUDA"): 1}
     world.check()
@@ -79,7 +79,7 @@ def test_patterns_that_are_removed_while_tasks_fail(world: World, net: Net) -> N
         failing = [pool.submit(fail, run, CUDA) for run in begun]
         removing = [pool.submit(removes, n) for n in (3, 1, 5, 0)]
         for future in (*failing, *removing):
-            future.result(60)
+            future.result(120)
     assert {world.status(key) for key in keys} == {"waiting"}
     assert {pattern for _, pattern in counts(world)} <= {patterns[2], patterns[4]}
     world.check()

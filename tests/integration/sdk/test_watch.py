@@ -16,6 +16,7 @@ from alchemiscale_prefect.settings import ApiSettings
 from alchemiscale_prefect.store.database import Database
 from tests.api_server import Server
 from tests.integration.sdk.conftest import KEY, USER
+from tests.ports import free_port
 from tests.waiting import wait_for
 
 QUICK = 0.02
@@ -106,6 +107,8 @@ def test_what_is_asked_wrongly_is_said_at_once(
 def test_a_watch_outlives_the_api(system: System, network_key: ScopedKey, capsys: pytest.CaptureFixture[str]) -> None:
     """The API goes away and comes back at the same address; meanwhile a Task is taken off."""
     first = Server(create_app(_own(system)))
+    # not one that an outgoing connection may take while nobody listens there
+    first.config.port = free_port()
     with first:
         url = first.url
         client = AlchemiscaleClient(url, USER, KEY, use_local_cache=False, max_retries=0)
@@ -120,10 +123,10 @@ def test_a_watch_outlives_the_api(system: System, network_key: ScopedKey, capsys
     wait_for(lambda: "No answer from" in capsys.readouterr().out, "a line about the API", every=0.05)
     assert watching.is_alive()
     second = Server(create_app(_own(system)))
-    second.config.port = int(url.rpartition(":")[2])
+    second.config.port = first.config.port
     with second:
         client.cancel_tasks([task], network_key)
-        watching.join(timeout=20)
+        watching.join(timeout=120)
         assert seen == [{"waiting": 1}]
     client.close()
 

@@ -29,7 +29,13 @@ from tests.chains import Chain, network_chain
 @pytest.fixture
 def api_settings() -> ApiSettings:
     """Override it to serve with others."""
-    return ApiSettings(jwt_secret=SECRET, max_body_bytes=MAX_BODY, max_token_requests_per_minute=5)
+    return ApiSettings(
+        jwt_secret=SECRET,
+        max_body_bytes=MAX_BODY,
+        max_token_requests_per_minute=5,
+        # for as long as a test: not so that a busy machine decides whether an identity is asked for again
+        identity_cache_seconds=600.0,
+    )
 
 
 @pytest.fixture

@@ -96,7 +96,7 @@ def test_a_deadlock_is_said_to_pass(database):
         try:
             with database.transaction() as connection:
                 connection.exec_driver_sql(f"update one set n = n + 1 where id = {first}")
-                met.wait(10)
+                met.wait(60)
                 connection.exec_driver_sql(f"update one set n = n + 1 where id = {second}")
             outcomes.append("done")
         except Unavailable:

@@ -49,7 +49,7 @@ class ApiProcess:
     def stop(self, with_signal: signal.Signals) -> None:
         assert self._process is not None
         self._process.send_signal(with_signal)
-        self._process.wait(timeout=30)
+        self._process.wait(timeout=120)
 
     def _answers(self) -> bool:
         assert self._process is not None

@@ -35,12 +35,12 @@ def test_units_at_once_are_told_apart(tmp_path: Path, capsys: pytest.CaptureFixt
 
     def work(name: str) -> None:
         with captured(*_folders(tmp_path / name)):
-            together.wait(timeout=10)
+            together.wait(timeout=60)
             for line in range(50):
                 print(f"{name} {line}")
                 print(f"{name} error", file=sys.stderr)
                 logging.getLogger("their.library").warning("%s says %d", name, line)
-            together.wait(timeout=10)
+            together.wait(timeout=60)
 
     with ThreadPoolExecutor(3) as pool:
         list(pool.map(work, "abc"))

@@ -98,7 +98,7 @@ def test_finished_nodes_are_not_run_again(dag: list[Node], data: st.DataObject) 
 
 
 def test_independent_nodes_run_at_the_same_time() -> None:
-    barrier = threading.Barrier(2, timeout=10)
+    barrier = threading.Barrier(2, timeout=60)
     with ThreadPoolExecutor(2) as pool:
 
         def work(done: Done[int]) -> None:

@@ -188,7 +188,7 @@ def test_processes_share_a_folder(tmp_path: Path) -> None:
     for child in children:
         child.start()
     for child in children:
-        child.join(60)
+        child.join(240)
     assert [child.exitcode for child in children] == [0, 0, 0]
     cache = DiskCache(tmp_path, limit)
     assert cache.size == sum(file.stat().st_size for file in data_files(tmp_path)) <= limit

@@ -17,6 +17,7 @@ from alchemiscale_prefect.sdk.errors import AlchemiscaleClientError, Alchemiscal
 from alchemiscale_prefect.sdk.retries import RetryPolicy, retry_after_seconds
 from alchemiscale_prefect.sdk.transport import Transport
 from tests.unit.sdk.conftest import QUICK, Answer, ScriptedServer
+from tests.waiting import wait_for
 
 
 def test_nothing_is_sent_before_the_first_request(server: ScriptedServer) -> None:
@@ -138,7 +139,7 @@ def test_retry_after_is_honoured_up_to_the_longest_wait(server: ScriptedServer) 
     server.answers = [Answer(429, headers={"Retry-After": "1000"})]
     begin = time.monotonic()
     transport.request("GET", "/info")
-    assert 0.3 <= time.monotonic() - begin < 2.0
+    assert 0.3 <= time.monotonic() - begin < 100.0
     transport.close()
 
 
@@ -174,11 +175,11 @@ def test_a_retry_after_that_says_nothing(header: str) -> None:
 
 def test_a_slow_server_is_given_up(server: ScriptedServer) -> None:
     transport = Transport(server.url, "me", "secret", retry=RetryPolicy(1, 1.01, 0.01), timeout_seconds=0.1)
-    server.answers = [Answer(delay_seconds=1.0)] * 2
+    server.answers = [Answer(delay_seconds=20.0)] * 2
     begin = time.monotonic()
     with pytest.raises(AlchemiscaleConnectionError, match=f"No answer from {server.url}: timed out"):
         transport.request("GET", "/info")
-    assert time.monotonic() - begin < 1.0
+    assert time.monotonic() - begin < 15.0
     transport.close()
 
 
@@ -317,6 +318,7 @@ def test_fan_out_stays_only_a_little_ahead_of_who_takes_the_values(server: Scrip
     begun: list[int] = []
     values = transport.fan_out(begun.append, range(100))
     next(values)
+    wait_for(lambda: len(begun) >= 5, "what is begun ahead", every=0.01)
     time.sleep(0.05)
     assert len(begun) == 5
     values.close()  # type: ignore[attr-defined]
@@ -350,7 +352,7 @@ def test_a_forked_child_has_connections_and_a_token_of_its_own(transport: Transp
     with transport._session()._token_lock:  # as if another thread of the parent were logging in
         child = context.Process(target=_in_child, args=(transport, answers))
         child.start()
-        assert answers.get(timeout=10) == "ok"
+        assert answers.get(timeout=60) == "ok"
         child.join()
     assert transport.request("GET", "/info").json() == "ok"
     assert server.logins == 2
