@@ -43,10 +43,10 @@ def test_estimate_agrees_with_the_exact_answer(ratio: float, seed: int):
 
 
 def test_errors_are_neither_too_small_nor_too_large():
-    transformation = edge(100.0, 400.0)
-    expected = transformation.protocol.exact(transformation.stateA, transformation.stateB)
     squares = []
-    for _ in range(60):
+    for seed in range(60):
+        transformation = edge(100.0, 400.0, seed=seed)
+        expected = transformation.protocol.exact(transformation.stateA, transformation.stateB)
         result = transformation.gather([run(transformation)])
         squares.append(((result.get_estimate() - expected) / result.get_uncertainty()).m_as("") ** 2)
     # chi-squared over its 60 degrees of freedom: mean 1, standard deviation 0.18
