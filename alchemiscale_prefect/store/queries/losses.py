@@ -18,7 +18,8 @@ from alchemiscale_prefect.store.queries.attempts import PAIRS, cancel_live, pair
 
 HEARD_OF_AGAIN = "an earlier attempt, given up for lost, was heard of again"
 
-# one that gave its lease back is over: it ended before the lease did (domain.attempts.outcome_of)
+# one that gave its lease back is over: it ended before the lease did (domain.attempts.outcome_of); who called a later
+# one off wants that nothing computes
 _REGAINABLE = text(
     """
     select exists (
@@ -28,7 +29,10 @@ _REGAINABLE = text(
               select 1 from attempt newer
               where newer.task_id = a.task_id and newer.n > a.n and newer.started_at is not null)
           and (:finishing or (
-              a.ended_at > now() - :regain and exists (select 1 from action where action.task_id = a.task_id))))
+              a.ended_at > now() - :regain and exists (select 1 from action where action.task_id = a.task_id)
+              and not exists (
+                  select 1 from task t where t.id = a.task_id and t.status = 'error' and (
+                      select h.cause from task_history h where h.task_id = t.id order by h.id desc limit 1) = 'stop'))))
     """
 )
 
@@ -249,7 +253,7 @@ def regain(connection: Connection, task_id: int, n: int, lease: timedelta, *, fi
         The attempt; the caller has locked it and its Task, and knows that its owner is asking.
     finishing
         Whether it only hands in what it has done: also if that took longer than `REGAIN` (Prefect may have been told
-        to stop it), or the Task is not actioned on any network any more.
+        to stop it), or the Task is not actioned on any network any more, or was called off in Prefect.
     """
     attempt = {"task": task_id, "n": n}
     if not connection.execute(_REGAINABLE, {**attempt, "finishing": finishing, "regain": REGAIN}).scalar_one():

@@ -117,6 +117,29 @@ def test_who_cancels_a_running_flow_run_in_prefect_stops_its_task_which_can_go_o
     assert world.run(second, launcher.of(second)).begin().checkpoint is not None
 
 
+def test_who_cancels_the_next_flow_run_in_prefect_does_not_get_the_lost_one_back(
+    world: World, launcher: MemoryLauncher, net: Net
+) -> None:
+    (key,) = world.tasks(net)
+    lost = _begun(world, launcher)
+    losses.give_up_expired(world.database, pool(), launcher)
+    dispatch.dispatch(world.database, launcher, pool())
+    second = launcher.of(launcher.launched[-1].attempt)
+    launcher.state[second], launcher.ended[second] = (
+        RunState.ended,
+        RunEnd(Fate.cancelled, "its flow run was cancelled"),
+    )
+    world.execute("update attempt set launched_at = now() - interval '31 s' where n = 2")
+    dispatch.dispatch(world.database, launcher, pool())
+    assert (world.status(key), world.attempts(key)) == ("error", [(1, "lost"), (2, "cancelled")])
+    with pytest.raises(AttemptVoid):
+        lost.heartbeat()
+    assert world.status(key) == "error"
+    # what is done is not thrown away
+    assert lost.complete().status == "complete"
+    world.check()
+
+
 def test_what_we_cancelled_is_not_taken_for_the_wish_of_somebody_in_prefect(
     world: World, launcher: MemoryLauncher, net: Net
 ) -> None:
