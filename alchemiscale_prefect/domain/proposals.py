@@ -80,6 +80,8 @@ class Change:
         Why.
     errored
         Keys of those that have failed.
+    taken
+        Where there is no room for all: how many places in the budget Tasks of the network keep that failed.
     """
 
     transformation: str
@@ -91,11 +93,13 @@ class Change:
     create: int = 0
     cancel: tuple[str, ...] = ()
     errored: tuple[str, ...] = ()
+    taken: int = 0
 
     @property
     def reason(self) -> str:
         """The decision in words, with the way out where there is one."""
         counts = f"{self.held} of {self.target} wait or run"
+        taken = f"; {self.taken} that failed keep places until they are set to invalid or deleted" if self.taken else ""
         return {
             Decision.more: counts,
             Decision.fewer: counts,
@@ -108,7 +112,7 @@ class Change:
             ),
             Decision.over_budget: (
                 f"{counts}; of the Tasks that the Strategy wants for the network in all, "
-                f"{len(self.action) + self.create} more are its share"
+                f"{len(self.action) + self.create} more are its share{taken}"
             ),
             Decision.later: f"{counts}; an iteration adds {MOST_TASKS} Tasks at most, the next ones the others",
             Decision.disabled: "the Strategy is disabled",
@@ -154,6 +158,8 @@ class ProposalSettings:
     max_tasks
         How many Tasks may wait or run for the network in all, those that do among them; ``None`` for any number. What
         is cancelled makes room. Tasks that wait or run elsewhere and are only actioned count as those that are created.
+    taken
+        How many more it would be but for Tasks that failed; it is told where there is no room.
     """
 
     mode: StrategyMode = StrategyMode.partial
@@ -161,6 +167,7 @@ class ProposalSettings:
     weighting: StrategyWeighting = StrategyWeighting.relative
     max_tasks_per_transformation: int = 3
     max_tasks: int | None = None
+    taken: int = 0
 
 
 def propose_changes(
@@ -200,7 +207,7 @@ def propose_changes(
     short = Decision.later if room > MOST_TASKS else Decision.over_budget
     shares = _shared_out(needs, relative, min(max(0, room), MOST_TASKS))
     changes = [
-        _with_additions(change, tasks[key], shares[key], short) if key in shares else change
+        _with_additions(change, tasks[key], shares[key], short, settings.taken) if key in shares else change
         for key, change in before.items()
     ]
     return Proposal(tuple(changes), all(weight is None for weight in relative.values()))
@@ -229,10 +236,11 @@ def _held(tasks: Iterable[PlannedTask]) -> list[PlannedTask]:
     return [task for task in tasks if task.actioned and task.status in _OPEN]
 
 
-def _with_additions(change: Change, tasks: Sequence[PlannedTask], allowed: int, short: Decision) -> Change:
+def _with_additions(change: Change, tasks: Sequence[PlannedTask], allowed: int, short: Decision, taken: int) -> Change:
     action = _in_order(task for task in tasks if not task.actioned and task.status in _OPEN)[:allowed]
     decision = Decision.more if allowed == change.target - change.held else short
-    return replace(change, decision=decision, action=action, create=allowed - len(action))
+    taken = taken if decision is Decision.over_budget else 0
+    return replace(change, decision=decision, action=action, create=allowed - len(action), taken=taken)
 
 
 def _shared_out(needs: Mapping[str, int], weights: Mapping[str, Weight], room: int) -> dict[str, int]:

@@ -92,7 +92,7 @@ def perform(database: Database, store: ObjectStore, propose: Propose, network: S
     try:
         proposed = propose(material)
         # what is no weight, or of no Transformation here, is found before anything is locked
-        propose_changes(proposed.weights, dict.fromkeys(known, ()), _settings(begun.state, None))
+        propose_changes(proposed.weights, dict.fromkeys(known, ()), _settings(begun.state))
     except Unavailable:
         raise
     except StrategyFailed as failed:
@@ -133,13 +133,12 @@ def _material(connection: Connection, database: Database, store: ObjectStore, be
     )
 
 
-def _settings(state: StrategyState, max_tasks: int | None) -> ProposalSettings:
+def _settings(state: StrategyState) -> ProposalSettings:
     return ProposalSettings(
         mode=state.mode,
         scaling=state.task_scaling,
         weighting=state.weighting,
         max_tasks_per_transformation=state.max_tasks_per_transformation,
-        max_tasks=max_tasks,
     )
 
 
@@ -164,15 +163,15 @@ def _act(
         if now is None or not now.continues(begun):
             return None
         found = iterations.tasks(connection, begun.network_id)
-        plan = propose_changes(proposed.weights, found.planned, _settings(now.state, _room(found, done, proposed)))
+        plan = propose_changes(proposed.weights, found.planned, _within(_settings(now.state), found, done, proposed))
         changes = _carry_out(connection, network, begun, found, plan)
         status = StrategyStatus.dormant if plan.finished else StrategyStatus.awake
         state = iterations.finish(connection, begun, status, done)
         return _kept(connection, network, begun.network_id, state, changes)
 
 
-def _room(found: NetworkTasks, done: int, proposed: Proposed) -> int | None:
-    """How many Tasks may wait or run for the network; ``None`` for any number."""
+def _within(settings: ProposalSettings, found: NetworkTasks, done: int, proposed: Proposed) -> ProposalSettings:
+    """With how many Tasks may wait or run for the network, as the Strategy limits them."""
     # Results of Tasks that are invalid by now count, and Tasks that completed since the results were read.
     done = max(done, found.complete)
     # What has failed may be set waiting again, so that it keeps its place in a budget. Not in what a Strategy wants for
@@ -180,9 +179,10 @@ def _room(found: NetworkTasks, done: int, proposed: Proposed) -> int | None:
     failed = sum(
         task.actioned and task.status is TaskStatus.error for listed in found.planned.values() for task in listed
     )
-    rooms = [] if proposed.max_tasks is None else [proposed.max_tasks - done]
-    rooms += [] if proposed.budget is None else [proposed.budget - done - failed]
-    return max(0, min(rooms)) if rooms else None
+    rooms = [] if proposed.max_tasks is None else [max(0, proposed.max_tasks - done)]
+    if proposed.budget is None:
+        return replace(settings, max_tasks=min(rooms, default=None))
+    return replace(settings, max_tasks=min((*rooms, max(0, proposed.budget - done - failed))), taken=failed)
 
 
 def _carry_out(

@@ -174,11 +174,13 @@ def test_a_budget_counts_what_is_done_waits_and_runs(world: World, net: Net) -> 
 def test_what_failed_keeps_its_place_in_a_budget_until_nobody_can_have_it_run_again(world: World, net: Net) -> None:
     attach(world, net, most=1)
     propose = proposing(net, 1.0, 0.5, None, budget=2)
-    changes(world, net, propose)
-    one, two = world.started(2)
+    first, *_ = changes(world, net, propose)
+    one, two = sorted(world.started(2), key=lambda run: run.task not in first.created)
     one.complete(ok=False)
     two.complete()
-    assert [change.decision for change in changes(world, net, propose)[:2]] == [Decision.errored, Decision.over_budget]
+    failed, other, _ = changes(world, net, propose)
+    assert [failed.decision, other.decision] == [Decision.errored, Decision.over_budget]
+    assert "0 more are its share; 1 that failed keep places until they are set to invalid or deleted" in other.reason
     # somebody has it run again: no more than the budget wait, run or are done
     world.set_status([one.task], "waiting")
     assert [change.decision for change in changes(world, net, propose)[:2]] == [Decision.enough, Decision.over_budget]
