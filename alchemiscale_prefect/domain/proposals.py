@@ -7,10 +7,11 @@ itself, and once it has been carried out the same weights make a plan without ch
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import Self
 
 from alchemiscale_prefect.domain.errors import InvalidInput
 from alchemiscale_prefect.domain.scaling import StrategyWeighting, Weight, normalized, task_count
-from alchemiscale_prefect.domain.strategies import StrategyMode, StrategyTaskScaling
+from alchemiscale_prefect.domain.strategies import StrategyMode, StrategyState, StrategyTaskScaling
 from alchemiscale_prefect.domain.tasks import TaskStatus
 
 MOST_TASKS = 10_000
@@ -168,6 +169,16 @@ class ProposalSettings:
     max_tasks_per_transformation: int = 3
     max_tasks: int | None = None
     taken: int = 0
+
+    @classmethod
+    def of(cls, state: StrategyState) -> Self:
+        """As a network's Strategy is set."""
+        return cls(
+            mode=state.mode,
+            scaling=state.task_scaling,
+            weighting=state.weighting,
+            max_tasks_per_transformation=state.max_tasks_per_transformation,
+        )
 
 
 def propose_changes(

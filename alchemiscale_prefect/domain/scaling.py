@@ -80,7 +80,12 @@ def task_count(weight: Weight, max_tasks: int, scaling: StrategyTaskScaling) -> 
     if not 0 < weight <= 1:
         raise InvalidInput(f"a weight must be between 0 and 1, not {weight!r}", field="weights")
     exact = 1 + weight * max_tasks if scaling is StrategyTaskScaling.linear else float(1 + max_tasks) ** weight
-    return min(math.floor(exact + _ROUNDING), max_tasks)
+    return min(whole(exact), max_tasks)
+
+
+def whole(number: float) -> int:
+    """The largest whole number that is not above; within 1e-9 below one it is that one."""
+    return math.floor(number + _ROUNDING)
 
 
 def _is_weight(weight: float) -> bool:

@@ -1,13 +1,18 @@
 """Strategies tried out on this machine: nothing is computed, and nothing on the server is changed."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from alchemiscale_prefect.domain.errors import InvalidInput
 from alchemiscale_prefect.domain.keys import ScopedKey
 from alchemiscale_prefect.domain.proposals import ProposalSettings
 from alchemiscale_prefect.domain.result_summaries import ResultSummary
-from alchemiscale_prefect.domain.strategies import DEFAULT_MAX_TASKS, StrategyTaskScaling, StrategyWeighting
+from alchemiscale_prefect.domain.strategies import (
+    DEFAULT_MAX_TASKS,
+    StrategyState,
+    StrategyTaskScaling,
+    StrategyWeighting,
+)
 from alchemiscale_prefect.sdk.area import Area
 from alchemiscale_prefect.sdk.arguments import as_scoped_key
 from alchemiscale_prefect.wire import paths
@@ -76,17 +81,25 @@ class Simulations(Area):
         from alchemiscale_prefect.strategies.simulation import simulate
 
         check_strategy(strategy, "strategy")
-        settings = ProposalSettings(
-            scaling=_member(StrategyTaskScaling, task_scaling, "task_scaling"),
-            weighting=_member(StrategyWeighting, weighting, "weighting"),
-            max_tasks_per_transformation=max_tasks_per_transformation,
+        state = StrategyState.from_dict(
+            {
+                "task_scaling": task_scaling,
+                "weighting": weighting,
+                "max_tasks_per_transformation": max_tasks_per_transformation,
+            }
         )
         results: dict[str, ResultSummary] = {}
         if not isinstance(network, AlchemicalNetwork):
             key = as_scoped_key(network, "network")
             network, results = self._network_with_results(key)
         return simulate(
-            network, strategy, n_iterations=n_iterations, noise=noise, results=results, settings=settings, seed=seed
+            network,
+            strategy,
+            n_iterations=n_iterations,
+            noise=noise,
+            results=results,
+            settings=ProposalSettings.of(state),
+            seed=seed,
         )
 
     def _network_with_results(self, key: ScopedKey) -> "tuple[AlchemicalNetwork, dict[str, ResultSummary]]":
@@ -113,11 +126,3 @@ def _summary(line: TransformationEstimate) -> ResultSummary:
     results = zip(line.estimates, line.uncertainties, strict=True)
     each = (ResultSummary.of(*result) if in_energies else ResultSummary.of(None) for result in results)
     return sum(each, ResultSummary())
-
-
-def _member(enumeration: Any, value: Any, field: str) -> Any:
-    try:
-        return enumeration(value)
-    except ValueError as error:
-        valid = [member.value for member in enumeration]
-        raise InvalidInput(f"`{field}` must be one of {valid}, not {value!r}", field=field) from error

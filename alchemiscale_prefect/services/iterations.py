@@ -92,7 +92,7 @@ def perform(database: Database, store: ObjectStore, propose: Propose, network: S
     try:
         proposed = propose(material)
         # what is no weight, or of no Transformation here, is found before anything is locked
-        propose_changes(proposed.weights, dict.fromkeys(known, ()), _settings(begun.state))
+        propose_changes(proposed.weights, dict.fromkeys(known, ()), ProposalSettings.of(begun.state))
     except Unavailable:
         raise
     except StrategyFailed as failed:
@@ -133,15 +133,6 @@ def _material(connection: Connection, database: Database, store: ObjectStore, be
     )
 
 
-def _settings(state: StrategyState) -> ProposalSettings:
-    return ProposalSettings(
-        mode=state.mode,
-        scaling=state.task_scaling,
-        weighting=state.weighting,
-        max_tasks_per_transformation=state.max_tasks_per_transformation,
-    )
-
-
 def _fail(
     database: Database, network: ScopedKey, begun: Standing, done: int, failure: StrategyFailure
 ) -> StrategyProposal | None:
@@ -163,7 +154,9 @@ def _act(
         if now is None or not now.continues(begun):
             return None
         found = iterations.tasks(connection, begun.network_id)
-        plan = propose_changes(proposed.weights, found.planned, _within(_settings(now.state), found, done, proposed))
+        plan = propose_changes(
+            proposed.weights, found.planned, _within(ProposalSettings.of(now.state), found, done, proposed)
+        )
         changes = _carry_out(connection, network, begun, found, plan)
         status = StrategyStatus.dormant if plan.finished else StrategyStatus.awake
         state = iterations.finish(connection, begun, status, done)

@@ -1,6 +1,5 @@
 """BudgetStrategy: another Strategy, within limits for the whole network."""
 
-import math
 from collections.abc import Sequence
 from typing import Any, Self
 
@@ -9,7 +8,7 @@ from pydantic import Field, model_validator
 from alchemiscale_prefect.chemistry.base import AlchemicalNetwork, GufeTokenizable
 from alchemiscale_prefect.chemistry.summaries import other_attempts
 from alchemiscale_prefect.domain.result_summaries import OtherAttempts, ResultSummary
-from alchemiscale_prefect.domain.scaling import Weight
+from alchemiscale_prefect.domain.scaling import Weight, whole
 from alchemiscale_prefect.strategies.base import (
     Results,
     Strategy,
@@ -20,9 +19,6 @@ from alchemiscale_prefect.strategies.base import (
     proposed_weights,
 )
 from alchemiscale_prefect.strategies.edges import edges_of
-
-_ROUNDING = 1e-9
-"""What is this near below a whole number is taken for it: 0.3 / 0.1 is 2.9999999999999996 to a computer."""
 
 
 class BudgetStrategySettings(StrategySettings):
@@ -113,7 +109,7 @@ class BudgetStrategy(Strategy):
             # what takes no time at all is counted as what nobody has run yet
             slowest = max(slowest or settings.gpu_hours_per_task, others.longest_running / 3600)
             left = settings.max_gpu_hours - done * mean - others.seconds / 3600
-            limits.append(done + max(0, math.floor(left / slowest + _ROUNDING)))
+            limits.append(done + max(0, whole(left / slowest)))
         return min(limits)
 
 
