@@ -107,6 +107,7 @@ def run_dispatcher(stop: Event) -> None:
     """Dispatch, as the environment's settings say, until `stop` is set."""
     # Prefect takes seconds to import, and the API server, which is wired here too, has no use for it
     from alchemiscale_prefect.orchestration.launcher import PrefectLauncher
+    from alchemiscale_prefect.orchestration.reach import impatient
 
     settings = environment.read(DispatchSettings)
     database = make_database()
@@ -117,12 +118,13 @@ def run_dispatcher(stop: Event) -> None:
     # an idle dispatcher says nothing else
     structlog.get_logger(__name__).info("dispatching", pool=pool.name, deployment=settings.deployment)
     try:
-        dispatcher.run(
-            lambda: dispatch.dispatch(database, launcher, pool, books),
-            listener,
-            settings.dispatch_interval_seconds,
-            stop,
-        )
+        with impatient():
+            dispatcher.run(
+                lambda: dispatch.dispatch(database, launcher, pool, books),
+                listener,
+                settings.dispatch_interval_seconds,
+                stop,
+            )
     finally:
         listener.close()
         launcher.close()

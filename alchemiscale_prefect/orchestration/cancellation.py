@@ -20,6 +20,6 @@ def is_cancelled(flow_run_id: UUID) -> bool:
             get_client(sync_client=True, httpx_settings={"timeout": TIMEOUT_SECONDS}) as client,
         ):
             state = client.read_flow_run(flow_run_id).state_type
-    except (httpx.HTTPError, PrefectHTTPStatusError, ObjectNotFound):
+    except (httpx.HTTPError, PrefectHTTPStatusError, ObjectNotFound, ValueError):  # the last: an answer that is none
         return False
     return state in (StateType.CANCELLING, StateType.CANCELLED)

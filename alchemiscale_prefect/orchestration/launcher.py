@@ -8,6 +8,7 @@ from itertools import islice
 from typing import Any, TypeVar, cast
 from uuid import UUID
 
+import structlog
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.objects import StateType
 from prefect.exceptions import ObjectNotFound
@@ -17,6 +18,8 @@ from alchemiscale_prefect.domain.errors import Unavailable
 from alchemiscale_prefect.orchestration.capacity import read_capacity
 from alchemiscale_prefect.orchestration.reach import reached
 from alchemiscale_prefect.orchestration.states import is_diagnosis, needs_diagnosis, run_end, run_state
+
+log = structlog.get_logger(__name__)
 
 _OVER = (RunState.ended, RunState.missing)
 
@@ -124,7 +127,11 @@ class PrefectLauncher:
     def ends(self, flow_run_ids: Collection[UUID]) -> Mapping[UUID, RunEnd]:
         """How those of the flow runs ended that have ended; one that Prefect does not know is left out."""
         runs = list(self._read(flow_run_ids))
-        diagnoses = self._diagnoses([run["id"] for run in runs if needs_diagnosis(run)])
+        try:
+            diagnoses = self._diagnoses([run["id"] for run in runs if needs_diagnosis(run)])
+        except Unavailable as error:  # that it ended is known all the same
+            log.warning("no_diagnosis", why=str(error))
+            diagnoses = {}
         ends = {UUID(run["id"]): run_end(run, diagnoses.get(run["id"])) for run in runs}
         return {flow_run_id: end for flow_run_id, end in ends.items() if end is not None}
 
@@ -175,13 +182,23 @@ class PrefectLauncher:
 
     def _post(self, path: str, body: Any) -> Any:
         # the bulk routes have no method of their own in the client
-        with reached():
+        with self._asked():
             return self.client.request("POST", cast(Any, path), json=body).json()
+
+    @contextmanager
+    def _asked(self) -> Iterator[None]:
+        try:
+            with reached():
+                yield
+        except Unavailable:
+            # what a client concludes from a server's bad moments (that it wants no CSRF token, say) it never forgets
+            self.close()
+            raise
 
     @contextmanager
     def _reached(self) -> Iterator[None]:
         try:
-            with reached():
+            with self._asked():
                 yield
         except ObjectNotFound as error:
             raise Unavailable(

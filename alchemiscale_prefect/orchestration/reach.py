@@ -2,10 +2,17 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from json import JSONDecodeError
 
 import httpx
 from prefect.exceptions import PrefectHTTPStatusError
-from prefect.settings import PREFECT_API_URL
+from prefect.settings import (
+    PREFECT_API_REQUEST_TIMEOUT,
+    PREFECT_API_URL,
+    PREFECT_CLIENT_MAX_RETRIES,
+    temporary_settings,
+)
+from pydantic import ValidationError
 
 from alchemiscale_prefect.domain.errors import InvalidInput, Unavailable
 
@@ -20,10 +27,23 @@ def require_api_url() -> str:
 
 
 @contextmanager
+def impatient() -> Iterator[None]:
+    """Do not wait long for a Prefect server that is away, unless its settings say so: for who asks again anyway.
+
+    Prefect's own client tries six times, a minute each.
+    """
+    with temporary_settings(set_defaults={PREFECT_CLIENT_MAX_RETRIES: 1, PREFECT_API_REQUEST_TIMEOUT: 20.0}):
+        yield
+
+
+@contextmanager
 def reached() -> Iterator[None]:
-    """Turn what a Prefect server that is away, or refuses, makes its client raise into `Unavailable`."""
+    """Turn what a Prefect server that is away, or refuses, makes its client raise into `Unavailable`.
+
+    So too an answer that is none: who stands before the server says that it is down, and with 200.
+    """
     try:
         yield
-    except (httpx.HTTPError, PrefectHTTPStatusError) as error:
+    except (httpx.HTTPError, PrefectHTTPStatusError, JSONDecodeError, ValidationError) as error:
         what = str(error).splitlines()[0] if str(error) else type(error).__qualname__
         raise Unavailable(f"Prefect at {PREFECT_API_URL.value()}: {what}") from error
