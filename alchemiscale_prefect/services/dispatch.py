@@ -3,12 +3,15 @@
 Everything here can be done by any number of dispatchers at once and again after a crash at any point.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
 import structlog
 
 from alchemiscale_prefect.domain.attempts import Capacity, Launch, Launched, Launcher
+from alchemiscale_prefect.domain.errors import Unavailable
 from alchemiscale_prefect.domain.pools import Pool
 from alchemiscale_prefect.services import shares
 from alchemiscale_prefect.services.losses import ASK_AFTER, give_back_paused, give_up_expired, give_up_never_begun
@@ -50,11 +53,14 @@ def dispatch(database: Database, launcher: Launcher, pool: Pool, books: Books | 
     with database.transaction() as connection:
         due = queries.due(connection, pool.name, ask_after=ASK_AFTER, launch_grace=LAUNCH_GRACE)
     lost = give_up_expired(database, pool, launcher) if due.expired else 0
-    if due.not_begun:
-        lost += give_up_never_begun(database, launcher, pool)
-    given_back = give_back_paused(database, launcher, pool) if due.not_begun or due.unlaunched else 0
+    given_back = cancelled = 0
+    with _apart("not_given_up"):
+        lost += give_up_never_begun(database, launcher, pool) if due.not_begun else 0
+    with _apart("not_given_back"):
+        given_back = give_back_paused(database, launcher, pool) if due.not_begun or due.unlaunched else 0
     rested = end_rest(database) if due.rested else 0
-    cancelled = stop_unwanted(database, launcher, pool) if due.unsettled or lost or given_back else 0
+    with _apart("not_cancelled"):
+        cancelled = stop_unwanted(database, launcher, pool) if due.unsettled or lost or given_back else 0
     capacity = launcher.capacity() if due.queued or due.unlaunched or lost or rested else None
     launched = [] if capacity is None or capacity.paused else _fill(database, launcher, pool, capacity, books)
     failed = sum(item.flow_run_id is None for item in launched)
@@ -62,6 +68,15 @@ def dispatch(database: Database, launcher: Launcher, pool: Pool, books: Books | 
         with database.transaction() as connection:
             pools.note(connection, pool, capacity)
     return Pass(len(launched) - failed, failed, lost, cancelled)
+
+
+@contextmanager
+def _apart(event: str) -> Iterator[None]:
+    """What the orchestrator cannot answer of some flow runs does not keep others from being made; asked again later."""
+    try:
+        yield
+    except Unavailable as error:
+        log.warning(event, why=str(error))
 
 
 def claim(

@@ -16,9 +16,12 @@ EXPIRED = 91
 
 
 class AwayLauncher(MemoryLauncher):
-    """Prefect does not answer."""
+    """Prefect does not answer, of flow runs that it has."""
 
     def states(self, flow_run_ids: Collection[UUID]) -> Mapping[UUID, RunState]:
+        raise Unavailable("Prefect is away")
+
+    def cancel(self, flow_run_ids: Collection[UUID]) -> frozenset[UUID]:
         raise Unavailable("Prefect is away")
 
 
@@ -85,6 +88,23 @@ def test_a_run_cancelled_in_prefect_that_could_not_say_so_is_called_off(
     assert (world.status(key), world.attempts(key)) == ("error", [(1, "cancelled")])
     assert launcher.cancelled == []
     world.check()
+
+
+def test_flow_runs_of_which_prefect_has_no_answer_do_not_keep_others_from_being_made(
+    world: World, launcher: MemoryLauncher, net: Net
+) -> None:
+    waiting, unwanted = world.tasks(net, 2)
+    dispatch.dispatch(world.database, launcher, pool())
+    world.cancel(net, [unwanted])
+    world.age(EXPIRED)
+    (key,) = world.tasks(net)
+    silent = AwayLauncher()
+    for _ in range(2):
+        dispatch.dispatch(world.database, silent, pool())
+    assert [launch.attempt.task for launch in silent.launched] == [str(key)]
+    # and they are asked about again
+    launcher.state[launcher.runs[f"{waiting}:1"]] = RunState.ended
+    assert dispatch.dispatch(world.database, launcher, pool()) == Pass(launched=1, lost=1, cancelled=1)
 
 
 def test_a_run_that_waits_and_is_being_cancelled_is_called_off(
