@@ -16,7 +16,7 @@ from tests.waiting import wait_for
 
 # as a unit: a child with a child, and one that has left its parent and its session
 _RUN = """
-    import os, pathlib, subprocess, sys, threading
+    import os, pathlib, subprocess, sys, threading, time
     import psutil
     from alchemiscale_prefect.execution import lease, processes
 
@@ -30,8 +30,14 @@ _RUN = """
         pass
     (folder / "started").touch()
 
+    def look():
+        return [psutil.Process(int(pid)).status() for pid in (folder / "pids").read_text().split()]
+
     def tell():
-        states = [psutil.Process(int(pid)).status() for pid in (folder / "pids").read_text().split()]
+        # one that slept when it was stopped has to be woken for it
+        end = time.monotonic() + 30
+        while set(states := look()) != {psutil.STATUS_STOPPED} and time.monotonic() < end:
+            time.sleep(0.01)
         (folder / "states").write_text(" ".join(states))
         assert unit.is_alive()
 """
