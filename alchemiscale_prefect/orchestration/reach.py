@@ -27,12 +27,19 @@ def require_api_url() -> str:
 
 
 @contextmanager
-def impatient() -> Iterator[None]:
+def impatient(retries: int = 1, seconds: float = 20.0) -> Iterator[None]:
     """Do not wait long for a Prefect server that is away, unless its settings say so: for who asks again anyway.
 
     Prefect's own client tries six times, a minute each.
+
+    Parameters
+    ----------
+    retries
+        Further tries.
+    seconds
+        To wait for each answer.
     """
-    with temporary_settings(set_defaults={PREFECT_CLIENT_MAX_RETRIES: 1, PREFECT_API_REQUEST_TIMEOUT: 20.0}):
+    with temporary_settings(set_defaults={PREFECT_CLIENT_MAX_RETRIES: retries, PREFECT_API_REQUEST_TIMEOUT: seconds}):
         yield
 
 

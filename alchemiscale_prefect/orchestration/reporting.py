@@ -13,7 +13,11 @@ from prefect.artifacts import (
 )
 
 from alchemiscale_prefect.domain.reconcile import Found
+from alchemiscale_prefect.orchestration.reach import impatient
 from alchemiscale_prefect.wire.strategies import ProposedChange, StrategyProposal
+
+PROGRESS_SECONDS = 5.0
+"""For Prefect to take note of how far a run is; if it does not, it is told the next time."""
 
 MOST_ROWS = 1000
 """Of a table artifact; Prefect's pages grow slow beyond."""
@@ -79,11 +83,13 @@ class PrefectReport:
         """So many of the units are finished, and this part of the whole, where units under way say how far they are."""
         percent = 100.0 * (fraction if fraction is not None else units_done / units_total if units_total else 0.0)
         description = f"{units_done} of {units_total} ProtocolUnits"
-        if self._progress_id is None:
-            made = create_progress_artifact(percent, key=f"{self._key}-progress", description=description)
-            self._progress_id = made if isinstance(made, UUID) else None
-        else:
-            update_progress_artifact(self._progress_id, percent, description=description)
+        # the units wait meanwhile
+        with impatient(retries=0, seconds=PROGRESS_SECONDS):
+            if self._progress_id is None:
+                made = create_progress_artifact(percent, key=f"{self._key}-progress", description=description)
+                self._progress_id = made if isinstance(made, UUID) else None
+            else:
+                update_progress_artifact(self._progress_id, percent, description=description)
 
     def outcome(self, outcome: OutcomeLike) -> None:
         """The run is over."""

@@ -18,7 +18,15 @@ from alchemiscale_prefect.store import liveness, row_security
 log = structlog.get_logger(__name__)
 
 MINIMUM_VERSION = 15
-CONNECT_SECONDS = 10
+# libpq's; who names one in the URL has it so. A host that does not answer at all is one that cannot be reached; one whose
+# power fails, and that says no word of it, is missed within a minute and not after a quarter of an hour
+_REACH = {
+    "connect_timeout": 10,
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,
+}
 # classes of SQLSTATE that mean: not your fault, try again (connection, resources, shutdown, serialisation, locks)
 _PASSING = ("08", "53", "57P", "40", "55P")
 
@@ -63,8 +71,7 @@ class Database:
             # a forgotten open transaction holds a snapshot, which hurts the queue most
             connect_args={
                 "options": "-c timezone=utc -c idle_in_transaction_session_timeout=60000",
-                # a host that does not answer at all is one that cannot be reached
-                **({} if "connect_timeout" in parsed.query else {"connect_timeout": CONNECT_SECONDS}),
+                **{name: value for name, value in _REACH.items() if name not in parsed.query},
             },
         )
         liveness.ask_before_use(self.engine)

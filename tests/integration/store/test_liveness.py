@@ -1,5 +1,6 @@
 """Pooled connections that the server closed: replaced after a rest, and a passing failure in the middle of work."""
 
+import psycopg
 import pytest
 from sqlalchemy import text
 
@@ -60,3 +61,15 @@ def test_one_that_dies_in_use_is_a_passing_failure_once(backend, close_all, monk
     with pytest.raises(Unavailable):
         backend()
     assert backend() != first
+
+
+def test_a_server_that_vanished_without_a_word_is_noticed_unless_the_url_says_otherwise(database_url: str) -> None:
+    for query, idle in (("", "30"), ("keepalives_idle=99", "99")):
+        database = Database(f"{database_url}{'&' if '?' in database_url else '?'}{query}")
+        with database.transaction() as connection:
+            driver = connection.connection.driver_connection
+            assert isinstance(driver, psycopg.Connection)
+            told = driver.info.get_parameters()
+        database.close()
+        assert (told["keepalives_idle"], told["keepalives_count"], told["tcp_user_timeout"]) == (idle, "3", "30000")
+        assert told["connect_timeout"] == "10"
