@@ -13,6 +13,8 @@ import pytest
 from alchemiscale_prefect.local.stack import USER, LocalStack
 
 ROOT = Path(__file__).parents[2]
+# the flow runs of three Tasks, on a machine that does other things too
+pytestmark = pytest.mark.timeout(900)
 
 # What the README calls `network`, and a wait where it says "when they are complete".
 NETWORK = """
@@ -47,7 +49,7 @@ def run(stack: LocalStack, tmp_path: Path) -> Callable[[str], str]:
             "PYTHONPATH": str(ROOT),
         }
         done = subprocess.run(
-            [sys.executable, "-c", script], env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=240
+            [sys.executable, "-c", script], env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=600
         )
         assert done.returncode == 0, f"{textwrap.indent(script, '    ')}\n{done.stdout}\n{done.stderr}"
         return done.stdout

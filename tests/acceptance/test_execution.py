@@ -29,6 +29,8 @@ SHARED = 5
 """Tasks on two networks at once."""
 
 Wait = Callable[..., None]
+# several waits, each with a limit of its own
+pytestmark = pytest.mark.timeout(900)
 
 
 def submit(client: AlchemiscaleClient, protocol: Protocol, count: int = 1) -> tuple[ScopedKey, list[ScopedKey]]:

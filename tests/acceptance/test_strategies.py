@@ -25,6 +25,8 @@ SCOPE = Scope("acceptance", "tests", "strategies")
 ENDED = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
 
 Wait = Callable[..., None]
+# several waits, each with a limit of its own
+pytestmark = pytest.mark.timeout(900)
 
 
 def prefect(stack: LocalStack, method: str, path: str, **body: Any) -> Any:
