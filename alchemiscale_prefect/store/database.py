@@ -18,8 +18,8 @@ from alchemiscale_prefect.store import liveness, row_security
 log = structlog.get_logger(__name__)
 
 MINIMUM_VERSION = 15
-# libpq's; who names one in the URL has it so. A host that does not answer at all is one that cannot be reached; one whose
-# power fails, and that says no word of it, is missed within a minute and not after a quarter of an hour
+# libpq's; who names one in the URL has it so. A host that does not answer at all cannot be reached; that one vanished
+# without a word, as when its power fails, is noticed within a minute and not after a quarter of an hour
 _REACH = {
     "connect_timeout": 10,
     "keepalives_idle": 30,
@@ -27,8 +27,10 @@ _REACH = {
     "keepalives_count": 3,
     "tcp_user_timeout": 30_000,
 }
-# classes of SQLSTATE that mean: not your fault, try again (connection, resources, shutdown, serialisation, locks)
-_PASSING = ("08", "53", "57P", "40", "55P")
+# what SQLSTATEs begin with that mean: not your fault, try again (connection; resources, a full disk among them;
+# shutdown, or a statement that somebody stopped; serialisation; locks; a server that is a standby just now; a
+# transaction that lay idle because its machine stood still; the server's own input and output)
+_PASSING = ("08", "53", "57", "40", "55P", "25006", "25P03", "58")
 
 # services hand a Connection from one query to the next; they take its name from here, and SQLAlchemy stays behind us
 __all__ = ["Connection", "Database"]

@@ -73,3 +73,15 @@ def test_a_server_that_vanished_without_a_word_is_noticed_unless_the_url_says_ot
         database.close()
         assert (told["keepalives_idle"], told["keepalives_count"], told["tcp_user_timeout"]) == (idle, "3", "30000")
         assert told["connect_timeout"] == "10"
+
+
+@pytest.mark.parametrize("state", ["25006", "25P03", "40P01", "53100", "53300", "57014", "57P03", "58030"])
+def test_what_passes_is_no_defect(database: Database, state: str) -> None:
+    """Else the API would answer 500, on which a flow run gives its attempt back."""
+    with pytest.raises(Unavailable), database.transaction() as connection:
+        connection.exec_driver_sql(f"do $$ begin raise exception using errcode = '{state}'; end $$")
+
+
+def test_a_server_that_became_a_standby_is_no_defect(database: Database) -> None:
+    with pytest.raises(Unavailable), database.transaction() as connection:
+        connection.exec_driver_sql("set transaction read only; insert into scope (org) values ('o')")
