@@ -86,7 +86,13 @@ class PrefectLauncher:
         for pause in PAUSES:
             time.sleep(pause)
             for batch in _batches(left, CREATE_SIZE):
-                answers.update((answer.attempt, answer) for answer in self._create(deployment_id, batch))
+                try:
+                    answers.update((answer.attempt, answer) for answer in self._create(deployment_id, batch))
+                except Unavailable as error:
+                    if not answers:
+                        raise
+                    # what was made before is written down; the rest is asked for again later
+                    return tuple(answers.get(one.attempt, Launched(one.attempt, None, str(error))) for one in launches)
             left = [launch for launch in left if answers[launch.attempt].flow_run_id is None]
             if not left:
                 break

@@ -27,7 +27,7 @@ def require_api_url() -> str:
 
 
 @contextmanager
-def impatient(retries: int = 1, seconds: float = 20.0) -> Iterator[None]:
+def impatient(retries: int = 1, seconds: float = 30.0) -> Iterator[None]:
     """Do not wait long for a Prefect server that is away, unless its settings say so: for who asks again anyway.
 
     Prefect's own client tries six times, a minute each.

@@ -1,7 +1,9 @@
 """What the launcher remembers, and a Prefect that is away; the rest of it is tested on a real Prefect server."""
 
+import json
 import uuid
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -9,7 +11,7 @@ import pytest
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 
-from alchemiscale_prefect.domain.attempts import Capacity, Fate, RunState
+from alchemiscale_prefect.domain.attempts import AttemptId, Capacity, Fate, Launch, RunState
 from alchemiscale_prefect.domain.errors import Unavailable
 from alchemiscale_prefect.orchestration import launcher as launcher_module
 from alchemiscale_prefect.orchestration.launcher import PrefectLauncher
@@ -60,12 +62,34 @@ def test_a_dispatcher_does_not_wait_long_for_a_prefect_that_is_away() -> None:
 
     with impatient(), pytest.raises(Unavailable, match="503"):
         answering(away).states([uuid.uuid4()])
-    assert asked == [20.0] * 2
+    assert asked == [30.0] * 2
     # whoever set it otherwise has it so
     asked.clear()
     with temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 2}), impatient(), pytest.raises(Unavailable):
         answering(away).states([uuid.uuid4()])
     assert len(asked) == 3
+
+
+def test_what_was_made_before_prefect_went_away_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(launcher_module, "CREATE_SIZE", 2)
+    calls: list[int] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        calls.append(len(json.loads(request.content)))
+        made = [{"status": "CREATED", "flow_run_id": str(uuid.uuid4()), "error": None}] * 2
+        return httpx.Response(200, json={"results": made}) if len(calls) == 1 else httpx.Response(500)
+
+    launcher = answering(answer)
+    found = SimpleNamespace(id=uuid.uuid4())
+    monkeypatch.setattr(launcher.client, "read_deployment_by_name", lambda _: found)
+    launches = [Launch(AttemptId(f"Task-{n}-org-campaign-project", 1), ()) for n in range(6)]
+    answers = launcher.launch(launches)
+    assert [item.attempt for item in answers] == [launch.attempt for launch in launches]
+    assert [item.flow_run_id is None for item in answers] == [False, False, True, True, True, True]
+    assert answers[-1].error is not None
+    assert calls == [2, 2]
+    with pytest.raises(Unavailable):
+        launcher.launch(launches)
 
 
 def test_an_answer_that_is_none_is_as_good_as_no_answer() -> None:
