@@ -61,12 +61,6 @@ class AttemptId:
     task: str
     n: int
 
-    @property
-    def idempotency_key(self) -> str:
-        """Asking Prefect twice with this key makes one flow run. The number is in it because a key whose run was
-        cancelled would give that old run back."""
-        return f"{self.task}:{self.n}"
-
 
 @dataclass(frozen=True, slots=True)
 class Launch:
@@ -78,10 +72,23 @@ class Launch:
         Which execution of which Task (`ScopedKey` as a string).
     tags
         What a person filters by in the Prefect UI: network, transformation, scope.
+    claimed_at
+        When the attempt was written down, by the database's clock; ``None`` where that does not matter.
     """
 
     attempt: AttemptId
     tags: tuple[str, ...]
+    claimed_at: datetime | None = None
+
+    @property
+    def idempotency_key(self) -> str:
+        """Asking Prefect twice with this key makes one flow run.
+
+        The number is in it because a key whose run was cancelled would give that old run back; the time, because
+        numbers come again when the database is restored from a backup, and Prefect has the old runs still.
+        """
+        key = f"{self.attempt.task}:{self.attempt.n}"
+        return key if self.claimed_at is None else f"{key}:{self.claimed_at.isoformat()}"
 
 
 @dataclass(frozen=True, slots=True)

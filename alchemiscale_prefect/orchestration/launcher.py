@@ -176,7 +176,7 @@ class PrefectLauncher:
                     "name": launch.attempt.task,
                     "tags": list(launch.tags),
                     "parameters": {"task": launch.attempt.task, "attempt": launch.attempt.n},
-                    "idempotency_key": launch.attempt.idempotency_key,
+                    "idempotency_key": launch.idempotency_key,
                 }
                 for launch in batch
             ],

@@ -5,7 +5,7 @@ Everything here can be done by any number of dispatchers at once and again after
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 import structlog
@@ -90,7 +90,9 @@ def claim(
         room = pool.room(capacity, load.dispatched, load.in_flight)
         if room <= 0:
             return ()
-        return queue.claim(connection, pool.name, room, shares.hand_out(connection, pool.shares, books))
+        launches = queue.claim(connection, pool.name, room, shares.hand_out(connection, pool.shares, books))
+        claimed_at = queries.written_at(connection) if launches else None
+    return tuple(replace(launch, claimed_at=claimed_at) for launch in launches)
 
 
 def _fill(

@@ -207,7 +207,7 @@ def unlaunched(connection: Connection, pool: str, older_than: timedelta, limit: 
     rows = connection.execute(
         text(
             f"""
-            select {_TASK_NAME} as name, a.n, a.tags
+            select {_TASK_NAME} as name, a.n, a.tags, a.created_at
             from attempt a join task t on t.id = a.task_id join scope s on s.id = t.scope_id
             where a.pool = :pool and a.state = 'dispatched' and a.flow_run_id is null
               and a.created_at < now() - :age
@@ -216,7 +216,7 @@ def unlaunched(connection: Connection, pool: str, older_than: timedelta, limit: 
         ),
         {"pool": pool, "age": older_than, "limit": limit},
     )
-    return tuple(Launch(AttemptId(row.name, row.n), tuple(row.tags)) for row in rows)
+    return tuple(Launch(AttemptId(row.name, row.n), tuple(row.tags), row.created_at) for row in rows)
 
 
 def not_begun(connection: Connection, pool: str, older_than: timedelta) -> tuple[NotBegun, ...]:

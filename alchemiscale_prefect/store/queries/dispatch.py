@@ -1,7 +1,7 @@
 """What there is to do for a pool's dispatcher, in one statement: an idle one asks nothing else."""
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, text
 
@@ -62,6 +62,12 @@ class Due:
     queued: bool
     unheard: bool
     noted: Capacity | None
+
+
+def written_at(connection: Connection) -> datetime:
+    """The time that rows have which this transaction makes."""
+    moment: datetime = connection.execute(text("select now()")).scalar_one()
+    return moment
 
 
 def due(connection: Connection, pool: str, *, ask_after: timedelta, launch_grace: timedelta) -> Due:

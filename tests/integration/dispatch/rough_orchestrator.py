@@ -58,7 +58,7 @@ class RoughOrchestrator:
             return Launched(launch.attempt, None, "no")
         parameters = {
             "id": uuid.uuid4(),
-            "key": launch.attempt.idempotency_key,
+            "key": launch.idempotency_key,
             "task": launch.attempt.task,
             "n": launch.attempt.n,
             # Prefect was seen to run one flow run in two processes at once

@@ -3,10 +3,12 @@
 import threading
 import uuid
 from collections import Counter
+from datetime import timedelta
 
 import pytest
+from sqlalchemy import text
 
-from alchemiscale_prefect.domain.attempts import AttemptId
+from alchemiscale_prefect.domain.attempts import AttemptId, Launch, Launched, RunState
 from alchemiscale_prefect.domain.errors import AttemptVoid
 from alchemiscale_prefect.domain.keys import ScopedKey
 from alchemiscale_prefect.services import dispatch
@@ -107,6 +109,39 @@ def test_a_claim_is_committed_before_the_launch_and_taken_up_by_another_dispatch
     assert dispatch.dispatch(world.database, launcher, pool()) == Pass(launched=3)
     assert sorted(launcher.runs) == sorted(f"{name}:1" for name in world_names(world))
     assert dispatch.dispatch(world.database, launcher, pool()) == Pass()
+
+
+class KeyedLauncher(MemoryLauncher):
+    """One flow run per idempotency key, as Prefect makes them."""
+
+    def _launch(self, launch: Launch) -> Launched:
+        flow_run = self.runs.setdefault(launch.idempotency_key, uuid.uuid4())
+        self.state.setdefault(flow_run, RunState.scheduled)
+        return Launched(launch.attempt, flow_run)
+
+
+def test_a_restored_database_gets_flow_runs_of_its_own_for_numbers_that_come_again(
+    world: World, net: Net, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dispatch, "LAUNCH_GRACE", timedelta(0))
+    (key,) = world.tasks(net)
+    launcher = KeyedLauncher(fail_after=True)
+    with pytest.raises(ConnectionError):
+        dispatch.dispatch(world.database, launcher, pool())
+    launcher.fail_after = False
+    assert dispatch.dispatch(world.database, launcher, pool()) == Pass(launched=1)
+    (first,) = launcher.runs.values()  # asked for twice
+    assert world.attempt(AttemptId(str(key), 1)).flow_run_id == first
+    # as it is in a backup of before; in Prefect, the flow run is there and over
+    world.execute("delete from attempt")
+    world.execute("update task set attempts = 0")
+    with world.database.transaction() as connection:
+        queue.refresh(connection, list(connection.execute(text("select id from task")).scalars()))
+    launcher.state[first] = RunState.ended
+    assert dispatch.dispatch(world.database, launcher, pool()) == Pass(launched=1)
+    second = world.attempt(AttemptId(str(key), 1)).flow_run_id
+    assert second != first
+    assert launcher.state[second] is RunState.scheduled
 
 
 def world_names(world: World) -> list[str]:
@@ -235,7 +270,7 @@ def test_two_dispatchers_at_once_launch_nothing_twice_and_keep_the_limit(
     done: set[uuid.UUID] = set()
     while len(done) < len(keys) and not over.is_set():
         for launch in list(launcher.launched):
-            flow_run = launcher.runs.get(launch.attempt.idempotency_key)
+            flow_run = launcher.runs.get(f"{launch.attempt.task}:1")
             if flow_run is not None and flow_run not in done:
                 run = world.run(launch.attempt, flow_run)
                 run.begin()

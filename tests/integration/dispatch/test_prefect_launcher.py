@@ -82,7 +82,7 @@ def test_a_flow_run_is_named_and_tagged_after_its_task(client: SyncPrefectClient
     assert run.name == launches[0].attempt.task
     assert set(run.tags) == {"alchemiscale", "scope:x"}
     assert run.parameters == {"task": launches[0].attempt.task, "attempt": 7}
-    assert run.idempotency_key == f"{launches[0].attempt.task}:7"
+    assert run.idempotency_key == launches[0].idempotency_key == f"{launches[0].attempt.task}:7"
     assert run.work_pool_name == POOL
     assert run.state_type is StateType.SCHEDULED
 

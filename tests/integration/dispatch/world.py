@@ -306,14 +306,14 @@ class FlowRun:
 
 @dataclass
 class MemoryLauncher:
-    """An orchestrator in memory that keeps the port's word: one flow run per idempotency key.
+    """An orchestrator in memory that makes one flow run per attempt.
 
     Attributes
     ----------
     launched, cancelled
         What was asked for, in order, with repetitions.
     runs
-        Idempotency key → flow run.
+        ``<Task>:<n>`` → flow run.
     state, ended
         Of each flow run, and how it ended if that is known.
     refuse
@@ -347,7 +347,7 @@ class MemoryLauncher:
     def _launch(self, launch: Launch) -> Launched:
         if launch.attempt.task in self.refuse:
             return Launched(launch.attempt, None, "no")
-        flow_run = self.runs.setdefault(launch.attempt.idempotency_key, uuid.uuid4())
+        flow_run = self.runs.setdefault(_key(launch.attempt), uuid.uuid4())
         self.state.setdefault(flow_run, RunState.scheduled)
         return Launched(launch.attempt, flow_run)
 
@@ -372,7 +372,12 @@ class MemoryLauncher:
 
     def of(self, attempt: AttemptId) -> uuid.UUID:
         """The flow run of an attempt."""
-        return self.runs[attempt.idempotency_key]
+        return self.runs[_key(attempt)]
+
+
+def _key(attempt: AttemptId) -> str:
+    # not the idempotency key: `World.age` makes another one of that
+    return f"{attempt.task}:{attempt.n}"
 
 
 def pool(name: str = "pool", **changes: Any) -> Pool:
