@@ -77,12 +77,12 @@ def draw_networks(
     """
     if not contenders:
         return []
-    groups: dict[Scope | None, list[Contender]] = {}
+    if ledger is None:
+        return _draw(contenders, count, chance)
+    groups: dict[Scope, list[Contender]] = {}
     for contender in contenders:
-        groups.setdefault(ledger.group_of(contender.scope) if ledger else None, []).append(contender)
-    turns: list[Scope | None] = [None] * count
-    if ledger is not None:
-        turns = [*ledger.turns([group for group in groups if group is not None], count)]
+        groups.setdefault(ledger.group_of(contender.scope), []).append(contender)
+    turns = ledger.turns([*groups], count)
     drawn = {group: iter(_draw(groups[group], turns.count(group), chance)) for group in set(turns)}
     return [next(drawn[group]) for group in turns]
 

@@ -136,7 +136,7 @@ _CONTENDERS = text(
 _PICK = text(
     """
     select head.priority, head.draw, place.network_id, head.task_id
-    from unnest(:networks, :counts) as place(network_id, count), lateral (
+    from unnest(cast(:networks as bigint[]), cast(:counts as bigint[])) as place(network_id, count), lateral (
         select a.task_id, a.priority, a.draw
         from action a join task t on t.id = a.task_id
         where a.network_id = place.network_id and a.queued
@@ -144,14 +144,15 @@ _PICK = text(
         limit place.count
         for no key update of t, a skip locked) head
     """
-).bindparams(bindparam("networks", type_=ARRAY(BigInteger)), bindparam("counts", type_=ARRAY(BigInteger)))
+)
 
 # A statement of its own, whose snapshot is younger than the locks on the Tasks: it sees their actions on other networks
 # that were committed while the claim was under way. One left in the queue would be claimed, and refused by
 # uq_attempt_live, again and again.
 _TAKE = text(
     f"""
-    with given as materialized (select * from unnest(:tasks, :networks) as given(task_id, network_id)),
+    with given as materialized (
+        select * from unnest(cast(:tasks as bigint[]), cast(:networks as bigint[])) as given(task_id, network_id)),
     taken as (update action set queued = false where task_id = any(:tasks) and queued),
     claimed as (
         update task t set attempts = t.attempts + 1 where t.id = any(:tasks)
@@ -169,7 +170,9 @@ _TAKE = text(
         insert into attempt (task_id, n, pool, state, tags) select id, n, :pool, 'dispatched', tags from launched)
     select id, task, n, tags, scope from launched
     """  # noqa: S608  the interpolated text is a constant
-).bindparams(bindparam("tasks", type_=ARRAY(BigInteger)), bindparam("networks", type_=ARRAY(BigInteger)))
+)
+
+_LOCK_POOL = text("select pg_try_advisory_xact_lock(hashtextextended('pool:' || :pool, 0))")
 
 _IN_FLIGHT = text(
     """
@@ -221,16 +224,14 @@ def notify(connection: Connection) -> None:
 
 def try_lock_pool(connection: Connection, pool: str) -> bool:
     """Be the only one to fill `pool` until the end of the transaction; False if another is at it."""
-    return bool(
-        connection.execute(
-            text("select pg_try_advisory_xact_lock(hashtextextended('pool:' || :pool, 0))"), {"pool": pool}
-        ).scalar_one()
-    )
+    ((locked,),) = fetch(connection, _LOCK_POOL, {"pool": pool})
+    return bool(locked)
 
 
 def load(connection: Connection, pool: str) -> Load:
     """How full `pool` is."""
-    return Load(*connection.execute(_IN_FLIGHT, {"pool": pool}).one())
+    ((dispatched, in_flight),) = fetch(connection, _IN_FLIGHT, {"pool": pool})
+    return Load(dispatched, in_flight)
 
 
 def read_in_order(connection: Connection) -> None:
@@ -270,7 +271,8 @@ def claim(connection: Connection, pool: str, count: int, ledger: Ledger | None =
         wanted = Counter(drawn)
         heads = _pick(connection, wanted)
         # who has fewer than it was drawn for has no more, or they are locked
-        left = [contender for contender in left if len(heads[contender.network_id]) == wanted[contender.network_id]]
+        short = {network_id for network_id, drawn_for in wanted.items() if len(heads[network_id]) < drawn_for}
+        left = [contender for contender in left if contender.network_id not in short]
         chosen: dict[int, int] = {}
         for network_id in drawn:
             if heads[network_id]:

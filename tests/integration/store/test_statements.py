@@ -22,6 +22,13 @@ def test_parameters_go_in_and_rows_come_out(database: Database) -> None:
         assert fetch(connection, text("select 7 % 4")) == [(3,)]
 
 
+def test_lists_of_numbers_are_arrays(database: Database) -> None:
+    given = text("select sum(n), count(w) from unnest(cast(:n as bigint[]), cast(:w as double precision[])) as g(n, w)")
+    with database.transaction() as connection:
+        assert fetch(connection, given, {"n": [2**40, 1], "w": [1e-300, 0.5]}) == [(2**40 + 1, 2)]
+        assert fetch(connection, given, {"n": [], "w": []}) == [(None, 0)]
+
+
 def test_the_transaction_is_the_connections_own(database: Database) -> None:
     with database.engine.connect() as connection:
         fetch(connection, _SCOPE, {"org": "first"})
