@@ -1,7 +1,9 @@
 """The only wiring: settings in, the system out."""
 
+import io
 import logging
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from threading import Event
@@ -44,6 +46,19 @@ class System:
         self.database.close()
 
 
+class _Lines(io.TextIOBase):
+    """Lines to standard error. One that cannot be written, for a full disk or a reader that is gone, ends no server."""
+
+    def write(self, text: str) -> int:
+        with suppress(OSError):
+            sys.stderr.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            sys.stderr.flush()
+
+
 def configure_logs() -> None:
     """Logs of a server process: one JSON object per line, readable text on a terminal.
 
@@ -63,7 +78,7 @@ def configure_logs() -> None:
             *render,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(_Lines()),
         cache_logger_on_first_use=True,
     )
 
