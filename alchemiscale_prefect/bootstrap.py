@@ -46,10 +46,10 @@ class System:
         self.database.close()
 
 
-class _Lines(io.TextIOBase):
+class _Lines(io.StringIO):
     """Lines to standard error. One that cannot be written, for a full disk or a reader that is gone, ends no server."""
 
-    def write(self, text: str) -> int:
+    def write(self, text: str, /) -> int:
         with suppress(OSError):
             sys.stderr.write(text)
         return len(text)
