@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-import httpx
 import psutil
 import pytest
 
@@ -22,6 +21,7 @@ from alchemiscale_prefect.domain.scopes import Scope
 from alchemiscale_prefect.local.stack import USER, LocalStack
 from alchemiscale_prefect.sdk.client import AlchemiscaleClient
 from tests import protocols
+from tests.acceptance.prefect_api import ask
 
 SCOPE = Scope("acceptance", "tests", "execution")
 
@@ -44,9 +44,7 @@ def submit(client: AlchemiscaleClient, protocol: Protocol, count: int = 1) -> tu
 
 
 def prefect(stack: LocalStack, path: str, body: dict[str, Any]) -> list[dict[str, Any]]:
-    response = httpx.post(f"{stack.config.prefect_api_url}{path}", json=body, timeout=30.0, verify=False)
-    response.raise_for_status()
-    answer: list[dict[str, Any]] = response.json()
+    answer: list[dict[str, Any]] = ask(stack, "POST", path, **body)
     return answer
 
 

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-import httpx
 import pytest
 
 from alchemiscale_prefect.chemistry.base import AlchemicalNetwork
@@ -19,6 +18,7 @@ from alchemiscale_prefect.sdk.client import AlchemiscaleClient
 from alchemiscale_prefect.strategies import ConnectivityStrategy
 from alchemiscale_prefect.strategies.connectivity import ConnectivityStrategySettings
 from tests import protocols
+from tests.acceptance.prefect_api import ask as prefect
 from tests.strategies import WantingSettings, WantingStrategy
 
 SCOPE = Scope("acceptance", "tests", "strategies")
@@ -27,13 +27,6 @@ ENDED = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
 Wait = Callable[..., None]
 # several waits, each with a limit of its own
 pytestmark = pytest.mark.timeout(900)
-
-
-def prefect(stack: LocalStack, method: str, path: str, **body: Any) -> Any:
-    url = f"{stack.config.prefect_api_url}{path}"
-    response = httpx.request(method, url, json=body or None, timeout=30.0, verify=False)
-    response.raise_for_status()
-    return response.json() if response.content else None
 
 
 @pytest.fixture(autouse=True)
@@ -50,7 +43,8 @@ def begin_strategies(stack: LocalStack, wait: Wait) -> str:
     states = {"type": {"any_": ["PENDING", "RUNNING", "CANCELLING"]}}
     query = {"deployments": {"id": {"any_": [deployment]}}, "flow_runs": {"state": states}}
     wait(lambda: not prefect(stack, "POST", "/flow_runs/filter", **query), "the schedule's last run to end")
-    return str(prefect(stack, "POST", f"/deployments/{deployment}/create_flow_run", parameters={})["id"])
+    made = {"parameters": {}, "idempotency_key": uuid4().hex}
+    return str(prefect(stack, "POST", f"/deployments/{deployment}/create_flow_run", **made)["id"])
 
 
 def end_of(run: str, stack: LocalStack, wait: Wait) -> str:
