@@ -191,7 +191,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=200, help="flow runs of a round")
     parser.add_argument("--rounds", type=int, default=3, help="of flow runs that are only made; 0 leaves them out")
     parser.add_argument("--starts", type=int, default=3, help="of flow runs that are started; 0 leaves them out")
-    parser.add_argument("--idle-seconds", type=float, default=20.0)
+    parser.add_argument("--idle-seconds", type=float, default=60.0, help="two of the beats by which it is heard of")
     parser.add_argument("--networks", type=int, default=300, help="of the idle system")
     arguments = parser.parse_args()
     # told to stop, it stops what it has started
