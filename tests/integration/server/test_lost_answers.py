@@ -20,12 +20,18 @@ LOST = 50
 
 
 class Lossy:
-    """Every third time it does what a POST asks for, and closes the connection instead of saying so."""
+    """Every third time it does what a POST asks for, and closes the connection instead of saying so.
 
-    def __init__(self, app: Any) -> None:
+    Parameters
+    ----------
+    lost
+        The paths of these are added to it.
+    """
+
+    def __init__(self, app: Any, lost: list[str]) -> None:
         self._app = app
         self._posts = itertools.count(1)
-        self.lost = 0
+        self._lost = lost
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         is_post = scope["type"] == "http" and scope["method"] == "POST" and scope["path"] != paths.TOKEN
@@ -33,7 +39,7 @@ class Lossy:
             await self._app(scope, receive, send)
         else:
             await self._app(scope, receive, _unheard)
-            self.lost += 1
+            self._lost.append(scope["path"])
             # uvicorn closes the connection of an answer that ends too early
             await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"9")]})
 
@@ -43,13 +49,18 @@ async def _unheard(message: Any) -> None:
 
 
 @pytest.fixture
-def lossy(system: System) -> Lossy:
-    return Lossy(create_app(system))
+def lost() -> list[str]:
+    """The paths of the requests whose answers were lost."""
+    return []
 
 
 @pytest.fixture
-def users(lossy: Lossy, database: Database, submit: Callable[..., ScopedKey]) -> Iterator[list[User]]:
-    with Server(lossy) as server:  # type: ignore[arg-type]
+def users(
+    system: System, lost: list[str], database: Database, submit: Callable[..., ScopedKey]
+) -> Iterator[list[User]]:
+    app = create_app(system)
+    app.add_middleware(Lossy, lost=lost)
+    with Server(app) as server:
         policy = RetryPolicy(max_retries=20, base_seconds=1.01, max_seconds=0.01)
         made = make_users(server.url, database, submit, 4, policy)
         yield made
@@ -57,13 +68,13 @@ def users(lossy: Lossy, database: Database, submit: Callable[..., ScopedKey]) ->
             user.client.close()
 
 
-def test_nothing_is_lost_and_nothing_is_doubled(lossy: Lossy, users: list[User], database: Database) -> None:
+def test_nothing_is_lost_and_nothing_is_doubled(lost: list[str], users: list[User], database: Database) -> None:
     def work(user: User) -> None:
         # how many requests a call makes depends on what there is to do: what counts is what was lost
-        user.work(lambda: lossy.lost >= LOST)
+        user.work(lambda: len(lost) >= LOST)
 
     with ThreadPoolExecutor(len(users)) as pool:
         list(pool.map(work, users))
     assert [fault for user in users for fault in user.faults] == []
-    assert sum(user.retried for user in users) >= lossy.lost >= LOST
+    assert sum(user.retried for user in users) >= len(lost) >= LOST
     assert stored(database) == noted(users)

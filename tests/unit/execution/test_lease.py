@@ -85,12 +85,13 @@ def watched(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], tuple[float, L
         now, lost = [1000.0], Lost()
         monkeypatch.setattr(lease_module, "time", SimpleNamespace(monotonic=lambda: now[0]))
 
-        def wait(seconds: float) -> bool:
-            now[0] += seconds
-            return False
+        class Never(threading.Event):
+            def wait(self, timeout: float | None = None) -> bool:
+                now[0] += timeout or 0.0
+                return False
 
         keeper = LeaseKeeper(silent, lease_seconds, 1.0, lost)
-        keeper._stopped = SimpleNamespace(wait=wait, is_set=lambda: False)  # type: ignore[assignment]
+        keeper._stopped = Never()
         keeper._watch()
         return now[0] - 1000.0, lost
 

@@ -10,6 +10,7 @@ from prefect.client.schemas.objects import DeploymentSchedule, WorkPool
 from prefect.client.schemas.responses import DeploymentResponse
 from prefect.client.schemas.schedules import IntervalSchedule
 
+from alchemiscale_prefect.domain.checks import Check
 from alchemiscale_prefect.orchestration.control import RECONCILE, STRATEGY, ControlFlow
 from alchemiscale_prefect.orchestration.control_checks import check_control
 
@@ -43,9 +44,14 @@ def deployment(flow: ControlFlow, name: str = "control", *, active: bool = True,
     return made
 
 
+def checked(prefect: Any, pool: str = "tasks") -> list[Check]:
+    """What is found of a client that is one as far as it is asked."""
+    return list(check_control(prefect, pool))
+
+
 def found(prefect: Prefect, pool: str = "tasks") -> dict[str, tuple[str, str]]:
     """How each check came out, and how to mend it."""
-    return {check.name: (check.status.value, check.fix or "") for check in check_control(prefect, pool)}  # type: ignore[arg-type]
+    return {check.name: (check.status.value, check.fix or "") for check in checked(prefect, pool)}
 
 
 def test_all_is_well_also_where_tasks_run_on_the_same_pool() -> None:
@@ -84,7 +90,7 @@ def test_what_is_not_deployed_is_told_with_what_does_not_happen() -> None:
         "reconcile deployment": "failed",
         "strategy deployment": "failed",
     }
-    _, strategy = check_control(prefect, "tasks")  # type: ignore[arg-type]
+    _, strategy = checked(prefect)
     assert strategy.detail == "there is none: no Strategy is performed by itself"
 
 
